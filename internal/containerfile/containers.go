@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // containers is buildah or podman, which share their libraries and nearly all flags, on
@@ -108,8 +111,7 @@ func (c containers) fromRegistry(b Base, digest string) (id string, err error) {
 	} else {
 		pull = append(pull, "--policy", "missing")
 	}
-	out, err := c.query("fetch "+name, true, append(pull, name)...)
-	return lastLineOf(out), err
+	return c.pulled("fetch "+name, append(pull, name)...)
 }
 
 func (c containers) fromLayout(b Base, o Origin) (digest, id string, err error) {
@@ -127,8 +129,22 @@ func (c containers) fromLayout(b Base, o Origin) (digest, id string, err error) 
 		return "", "", err
 	}
 	defer os.RemoveAll(dir)
-	out, err := c.query("import "+o.Ref, true, "pull", "--quiet", "dir:"+dir)
-	return digest, lastLineOf(out), err
+	id, err = c.pulled("import "+o.Ref, "pull", "--quiet", "dir:"+dir)
+	return digest, id, err
+}
+
+var idForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// pulled runs a pull, and returns the ID that its last line has.
+func (c containers) pulled(doing string, args ...string) (id string, err error) {
+	out, err := c.query(doing, true, args...)
+	if err != nil {
+		return "", err
+	}
+	if id = lastLineOf(out); !idForm.MatchString(id) {
+		return "", fmt.Errorf("%s pull printed %q, expected the ID of an image; run the same command again", c.storage.engine.Name, text.Short(id, 100))
+	}
+	return id, nil
 }
 
 // resolve pulls a tag and returns its current digest.
@@ -137,17 +153,16 @@ func (c containers) resolve(b Base, r reference) (string, error) {
 	if !c.podman() {
 		pull = append(pull, "--policy", "always")
 	}
-	out, err := c.query("fetch "+r.byTag(), true, append(pull, r.byTag())...)
+	id, err := c.pulled("fetch "+r.byTag(), append(pull, r.byTag())...)
 	if err != nil {
 		return "", err
 	}
-	id := lastLineOf(out)
 	if c.podman() {
 		return c.query("inspect "+r.byTag(), false, "image", "inspect", "--format", "{{.Digest}}", id)
 	}
 	// "buildah inspect" prints the digest of one platform; the list prints that of
 	// the index.
-	out, err = c.query("list images", false, "images", "--json", "--no-trunc")
+	out, err := c.query("list images", false, "images", "--json", "--no-trunc")
 	if err != nil {
 		return "", err
 	}
@@ -177,6 +192,9 @@ func (c containers) checkPlatform(b Base, id string) error {
 	platform, err := c.platform(id)
 	if err != nil {
 		return err
+	}
+	if strings.Count(platform, "/") != 1 {
+		return fmt.Errorf("%s inspect printed %q, expected OS/ARCH; run the same command again", c.storage.engine.Name, text.Short(platform, 100))
 	}
 	if !samePlatform(platform, b.Platform) {
 		return fmt.Errorf("it is for %s, not for %s", platform, b.Platform)
@@ -226,7 +244,7 @@ func (c containers) build(j *job) error {
 	}
 	id, err := os.ReadFile(iid)
 	if err != nil {
-		return err
+		return madeNothing("build", c.out)
 	}
 	dir := filepath.Join(j.tmp, "image")
 	push := []string{"push", "--quiet", "--format", "v2s2"}
@@ -239,6 +257,9 @@ func (c containers) build(j *job) error {
 	}
 	if err := run(ch, c.out); err != nil {
 		return failure("export the image", c.out, err)
+	}
+	if !exists(filepath.Join(dir, "manifest.json")) {
+		return madeNothing("export the image", c.out)
 	}
 	if c.storage.mapped {
 		if err := chownAll(dir, os.Geteuid()); err != nil {

@@ -82,10 +82,16 @@ func (d docker) daemon() (daemon, error) {
 	if version := lines[0]; version == "" || strings.HasPrefix(version, "[") {
 		err := failure("query docker's daemon", d.out, errors.New("it does not answer"))
 		err.Reason = reason(err.Tail, err.Err)
-		return daemon{}, &fault.Fault{Err: err, Fix: "start docker's daemon, or set engine: buildah in libre.yaml"}
+		return daemon{}, &fault.Fault{Err: err, Fix: startDaemon}
 	}
 	return daemon{text.Line(lines[0]), text.Line(lines[1]), text.Line(lines[2])}, nil
 }
+
+const startDaemon = "start docker's daemon, or set engine: buildah in libre.yaml"
+
+// lostDaemon is the last error of buildx whose daemon has ended: gRPC's for a lost connection.
+// https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+var lostDaemon = regexp.MustCompile(`(?:code = |^)Unavailable\b|grpc: the client connection is closing|Cannot connect to the Docker daemon`)
 
 // confinement describes how the daemon isolates steps from its machine. It runs them in
 // containers, and libre requests no extra privileges. A vulnerable daemon is an error.
@@ -181,7 +187,12 @@ func (d docker) build(j *job) error {
 	ch := d.child(d.buildArgs(j, slices.Concat(secrets, agents))...)
 	ch.env = slices.Concat(slices.DeleteFunc(ch.env, isProxy), variables, j.proxy.variables())
 	if err := run(ch, d.out); err != nil {
-		return failure("build", d.out, err)
+		failed := failure("build", d.out, err)
+		if lostDaemon.MatchString(failed.Reason) {
+			failed.Reason = "docker's daemon has ended: " + failed.Reason
+			return &fault.Fault{Err: failed, Fix: startDaemon}
+		}
+		return failed
 	}
 	if !exists(filepath.Join(j.layout, layout.IndexFile)) {
 		return fmt.Errorf("docker buildx wrote no image to %s", j.layout)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -215,5 +216,35 @@ func TestUnusableDockerHasAFix(t *testing.T) {
 	if err := build(); err == nil || !strings.Contains(err.Error(), "Cannot connect to the Docker daemon at unix:///nowhere/docker.sock") ||
 		!strings.HasSuffix(err.Error(), "start docker's daemon, or set engine: buildah in libre.yaml") {
 		t.Errorf("no daemon: %v", err)
+	}
+}
+
+// A daemon that is killed in the middle of a build ends it soon, by one line. The next build,
+// with a daemon, makes the image.
+func TestDockerThatEndsIsOneClearLine(t *testing.T) {
+	daemon := testkit.Docker(t, true)
+	testkit.Require(t, "busybox")
+	e, err := Detect(t.Context(), "docker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := catalogueLayout(t, "base", busyboxIndex(t))
+	build := func(step string, seen func()) error {
+		req := request(t, write(t, map[string]string{"Containerfile": "FROM base\nRUN " + step + "\n"}), map[string]Origin{"base": {Layout: base}})
+		req.Step = func(_, _ int, line string) {
+			if strings.Contains(line, "RUN "+step) {
+				seen()
+			}
+		}
+		_, err := NewBuilder(e, "").Build(t.Context(), req)
+		return err
+	}
+	err = build("busybox sleep 10", sync.OnceFunc(func() { go daemon.Kill() }))
+	if err == nil || !strings.HasPrefix(err.Error(), "build Containerfile: docker's daemon has ended: ") || strings.Contains(err.Error(), "\n") || !strings.HasSuffix(err.Error(), "; "+startDaemon) {
+		t.Errorf("the daemon is killed: %v", err)
+	}
+	daemon.Start(t)
+	if err := build("busybox true", func() {}); err != nil {
+		t.Errorf("the next build: %v", describe(err))
 	}
 }

@@ -37,6 +37,11 @@ var (
 	errorLine     = regexp.MustCompile(`(?i)^(?:time="[^"]*" level=\w+ msg=)?"?(?:error|fatal): *`)
 )
 
+// mostReason is the longest reason, in characters.
+const mostReason = 300
+
+const killed = "the engine was killed; if the memory was full, as dmesg tells, build less at once with -j 1"
+
 // reason finds the cause of a failure in an engine's last lines.
 func reason(tail []string, err error) string {
 	for i := len(tail) - 1; i >= 0; i-- {
@@ -64,7 +69,18 @@ func reason(tail []string, err error) string {
 			return tail[i]
 		}
 	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+			return killed
+		}
+	}
 	return err.Error()
+}
+
+// madeNothing is the error of an engine that ended as if it had done its work.
+func madeNothing(doing string, out *output) *Error {
+	return failure(doing, out, errors.New("the engine ended without an error, and made no image; run the same command again"))
 }
 
 // failure makes an error from the output of a child process.
@@ -79,7 +95,7 @@ func failure(doing string, out *output, err error) *Error {
 			e.Reason = "timed out"
 		}
 	case errors.As(err, &exit):
-		e.Reason = reason(e.Tail, err)
+		e.Reason = text.Short(reason(e.Tail, err), mostReason)
 	default:
 		e.Reason = text.Line(err.Error())
 	}

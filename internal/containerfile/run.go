@@ -19,7 +19,11 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-const tailLines = 20
+// tailLines is how many of the last lines are kept, and mostLine how many characters of each.
+const (
+	tailLines = 20
+	mostLine  = 1000
+)
 
 var errDeadline = context.DeadlineExceeded
 
@@ -84,7 +88,7 @@ func (o *output) line(raw string) {
 		_, o.err = o.log.WriteString(raw)
 	}
 	line := text.OutputLine(raw)
-	if o.lines = append(o.lines, line); len(o.lines) > 4*tailLines {
+	if o.lines = append(o.lines, text.Clip(line, mostLine)); len(o.lines) > 4*tailLines {
 		o.lines = append([]string(nil), o.lines[len(o.lines)-tailLines:]...)
 	}
 	if o.step != nil {
@@ -188,8 +192,8 @@ func start(cmd *exec.Cmd, c child) error {
 
 // query runs c and returns its trimmed standard output.
 func query(c child, out *output) (string, error) {
-	var stdout bytes.Buffer
-	c.stdout = &stdout
+	stdout := &process.Capture{Most: 64 << 20}
+	c.stdout = stdout
 	err := run(c, out)
 	return strings.TrimSpace(stdout.String()), err
 }

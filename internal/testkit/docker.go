@@ -6,18 +6,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // bridge is the network interface that docker makes.
 const bridge = "docker0"
 
+// DockerDaemon is docker's daemon.
+type DockerDaemon struct {
+	dir     string
+	process *Process
+}
+
 // Docker starts docker's daemon until the test ends. It comes from a newer Debian release,
 // uses this machine's runc, and has its own storage. The test's environment makes `docker`
 // find it. imageStore turns on containerd's image store: without it, the daemon exports no
 // OCI layout. https://docs.docker.com/engine/storage/containerd/
-func Docker(t testing.TB, imageStore bool) {
+func Docker(t testing.TB, imageStore bool) *DockerDaemon {
 	t.Helper()
 	RequireRoot(t)
 	Require(t, "runc", "ip")
@@ -41,33 +51,63 @@ func Docker(t testing.TB, imageStore bool) {
 	t.Setenv("PATH", bin+":/usr/sbin:/sbin:"+os.Getenv("PATH"))
 	t.Setenv("DOCKER_CONFIG", dir)
 	t.Setenv("DOCKER_HOST", "unix://"+dir+"/docker.sock")
-	daemon := exec.Command("dockerd", "--config-file", dir+"/daemon.json", "--data-root", dir+"/data", "--exec-root", dir+"/run", "--pidfile", dir+"/pid",
-		"--host", os.Getenv("DOCKER_HOST"), "--iptables=false", "--ip6tables=false", "--userland-proxy=false")
+	d := &DockerDaemon{dir: dir}
 	_, noBridge := net.InterfaceByName(bridge)
-	p, err := Start(daemon)
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		_ = daemon.Process.Signal(syscall.SIGTERM)
-		<-p.Exited
+		_ = d.process.Cmd.Process.Signal(syscall.SIGTERM)
+		<-d.process.Exited
 		if noBridge != nil { // the daemon leaves it
 			if out, err := exec.Command("ip", "link", "delete", bridge).CombinedOutput(); err != nil {
 				t.Errorf("%v: %s", err, out)
 			}
 		}
-		if err := os.RemoveAll(dir); err != nil {
+		unmountBelow(t, dir) // a killed daemon leaves mounts, and containers
+		if err := Eventually(func() error { return os.RemoveAll(dir) }); err != nil {
 			t.Error(err)
 		}
 	})
+	d.Start(t)
+	return d
+}
+
+// Start starts the daemon, and waits until it answers.
+func (d *DockerDaemon) Start(t testing.TB) {
+	t.Helper()
+	daemon := exec.Command("dockerd", "--config-file", d.dir+"/daemon.json", "--data-root", d.dir+"/data", "--exec-root", d.dir+"/run", "--pidfile", d.dir+"/pid",
+		"--host", os.Getenv("DOCKER_HOST"), "--iptables=false", "--ip6tables=false", "--userland-proxy=false")
+	var err error
+	if d.process, err = Start(daemon); err != nil {
+		t.Fatal(err)
+	}
 	err = Eventually(func() error {
-		if err := p.Running(); err != nil {
+		if err := d.process.Running(); err != nil {
 			return err
 		}
 		return exec.Command("docker", "version").Run()
 	})
 	if err != nil {
-		t.Fatalf("docker's daemon: %v\n%s", err, p.Log)
+		t.Fatalf("docker's daemon: %v\n%s", err, d.process.Log)
+	}
+}
+
+// Kill kills the daemon, as a machine without memory does.
+func (d *DockerDaemon) Kill() {
+	_ = d.process.Cmd.Process.Kill()
+	<-d.process.Exited
+}
+
+// unmountBelow unmounts what is mounted in a folder, the newest first.
+func unmountBelow(t testing.TB, dir string) {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Error(err)
+	}
+	for _, line := range slices.Backward(strings.Split(string(mounts), "\n")) {
+		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], dir+"/") {
+			if err := unix.Unmount(fields[1], unix.MNT_DETACH); err != nil {
+				t.Errorf("unmounting %s: %v", fields[1], err)
+			}
+		}
 	}
 }
 
