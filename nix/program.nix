@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "man" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-g0xAy3xxElHwE5jwc0lUQPP9U3UtKD32G+qzw2fjNw8=";
+  vendorHash = "sha256-7CluK1h0806sVmDBHAhmxupREkg6V6nLJ2sImD/LeUM=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Prefix begins the names of files that are being written. A killed run leaves them.
@@ -34,7 +35,8 @@ func Create(dir string, mode fs.FileMode) (*File, error) {
 	return &File{File: file}, nil
 }
 
-// Replace closes the file and gives it a name, in place of what has that.
+// Replace closes the file and gives it a name, in place of what has that. An error names the
+// path.
 func (f *File) Replace(path string) error { return f.finish(os.Rename, path) }
 
 // Link closes the file and gives it a name that nothing has yet: else it is fs.ErrExist.
@@ -48,10 +50,19 @@ func (f *File) finish(name func(from, to string) error, path string) error {
 		err = name(f.Name(), path)
 	}
 	if err != nil {
-		return err
+		return named(err, path)
 	}
 	f.done = true
 	return nil
+}
+
+// named is an error about the name that people know, and not about that of the file beside.
+func named(err error, path string) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return &fs.PathError{Op: "write", Path: path, Err: errno}
+	}
+	return err
 }
 
 // Discard removes the file, unless it has its name. It is for defer.
@@ -71,7 +82,7 @@ func Write(path string, content []byte, mode fs.FileMode) error {
 	}
 	defer f.Discard()
 	if _, err := f.Write(content); err != nil {
-		return err
+		return named(err, path)
 	}
 	return f.Replace(path)
 }

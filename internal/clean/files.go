@@ -122,8 +122,11 @@ func (l *listed) each(do func(root *os.Root, name string) error) error {
 // removeAll removes a file or a folder, with folders in it that are read-only.
 func removeAll(root *os.Root, name string) error {
 	err := root.RemoveAll(name)
+	if err == nil {
+		return nil
+	}
 	if !errors.Is(err, fs.ErrPermission) {
-		return err
+		return notRemoved(root, err)
 	}
 	_ = fs.WalkDir(root.FS(), name, func(path string, entry fs.DirEntry, _ error) error {
 		if entry != nil && entry.IsDir() {
@@ -131,5 +134,13 @@ func removeAll(root *os.Root, name string) error {
 		}
 		return nil
 	})
-	return root.RemoveAll(name)
+	return notRemoved(root, root.RemoveAll(name))
+}
+
+// notRemoved names what could not be removed, by its whole path.
+func notRemoved(root *os.Root, err error) error {
+	if wrong := (*fs.PathError)(nil); errors.As(err, &wrong) {
+		return &fs.PathError{Op: "remove", Path: filepath.Join(root.Name(), wrong.Path), Err: wrong.Err}
+	}
+	return err
 }

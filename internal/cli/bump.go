@@ -16,6 +16,7 @@ import (
 	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/bump/review"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -292,7 +293,7 @@ func (e *env) reportBumps(o bumpOptions, results []*bump.Result) error {
 		}
 		if r.Err != nil {
 			failed++
-			e.Errorf("%s: %s", r.App, strings.ReplaceAll(r.Err.Error(), "\n", "; "))
+			e.Errorf("%s: %s", r.App, strings.ReplaceAll(fault.OfDisk(r.Err).Error(), "\n", "; "))
 			if exitCode(r.Err) == exitCredentials {
 				refused = r.Err
 			}

@@ -54,6 +54,6 @@ func (e *env) report(err error) {
 	case errors.Is(err, context.Canceled):
 		e.Errorf("interrupted; run the same command again to continue")
 	case err.Error() != "":
-		e.Errorf("%s", fault.WithSpace(err))
+		e.Errorf("%s", fault.OfDisk(err))
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/clean"
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
@@ -95,8 +96,7 @@ func (e *env) runGC(ctx context.Context, o gcOptions) error {
 	}
 	if err == nil && len(result.Groups) > 0 && (o.yes || e.confirm(ctx, "remove it")) {
 		result.Removed = true
-		removeGarbage(ctx, result.Groups)
-		e.Notef("freed about %s; nix-collect-garbage frees what the Nix store no longer needs", ui.Size(result.Bytes))
+		e.Notef("freed about %s; nix-collect-garbage frees what the Nix store no longer needs", ui.Size(removeGarbage(ctx, result.Groups)))
 	}
 	if err == nil && o.json {
 		err = e.JSON(result)
@@ -229,13 +229,20 @@ func (e *env) showGarbage(result gcJSON) error {
 	return nil
 }
 
-// removeGarbage removes kind after kind, whatever becomes of the others.
-func removeGarbage(ctx context.Context, groups []*clean.Group) {
+// removeGarbage removes kind after kind, whatever becomes of the others. It returns how many
+// bytes those have that are gone.
+func removeGarbage(ctx context.Context, groups []*clean.Group) (freed int64) {
 	for _, group := range groups {
 		if err := group.Remove(ctx); err != nil {
-			group.Error = err.Error()
+			group.Error, _, _ = strings.Cut(err.Error(), "\n") // the others have the same reason
+			if fix := fault.Fix(fault.OfDisk(err)); fix != "" && !strings.Contains(group.Error, fix) {
+				group.Error += "; " + fix
+			}
+			continue
 		}
+		freed += group.Bytes
 	}
+	return freed
 }
 
 func (e *env) garbageError(result gcJSON) error {
@@ -243,7 +250,7 @@ func (e *env) garbageError(result gcJSON) error {
 	for _, group := range result.Groups {
 		if group.Error != "" {
 			failed = true
-			e.Warnf("%s: %s", group.Kind, group.Error)
+			e.Errorf("%s: %s", group.Kind, group.Error)
 		}
 	}
 	if failed {

@@ -37,7 +37,7 @@ func (e *env) printFailures(all []failed) {
 	var causes []cause
 	tails, fixes := map[cause][]string{}, map[cause]string{}
 	for _, f := range all {
-		c := cause{f.Step, fault.WithSpace(f).Error(), f.Log}
+		c := cause{f.Step, fault.OfDisk(f).Error(), f.Log}
 		if names[c] == nil {
 			causes = append(causes, c)
 		}

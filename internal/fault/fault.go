@@ -85,12 +85,20 @@ func Reason(err error) string {
 // FreeSpace is what to type where a disk is full.
 const FreeSpace = "free space with libre gc"
 
-// WithSpace returns an error of a full disk of this machine with FreeSpace as its fix, unless
-// it has one. Other errors stay as they are.
-func WithSpace(err error) error {
-	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-	if !full || strings.Contains(err.Error(), "free space") {
+// diskFixes are what to type for errors of a disk, which do not say it.
+var diskFixes = map[syscall.Errno]string{
+	syscall.ENOSPC: FreeSpace,
+	syscall.EDQUOT: FreeSpace,
+	syscall.EROFS:  "mount it writable",
+	syscall.EIO:    "look for errors of the disk with dmesg",
+}
+
+// OfDisk returns an error of a disk of this machine with its fix, unless it has one. Other
+// errors stay as they are.
+func OfDisk(err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) || diskFixes[errno] == "" || strings.Contains(err.Error(), "free space") || Fix(err) != "" {
 		return err
 	}
-	return &Fault{Err: err, Fix: FreeSpace}
+	return &Fault{Err: err, Fix: diskFixes[errno]}
 }

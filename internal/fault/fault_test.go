@@ -45,18 +45,23 @@ func TestFaultHasAReasonAndAFix(t *testing.T) {
 	}
 }
 
-// A full disk of this machine is said with what to type, once.
-func TestFullDiskSaysWhatToType(t *testing.T) {
-	full := &fs.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}
+// An error of a disk of this machine is said with what to type, once.
+func TestErrorOfADiskSaysWhatToType(t *testing.T) {
+	failed := func(errno syscall.Errno) error { return &fs.PathError{Op: "write", Path: "/x", Err: errno} }
+	full := failed(syscall.ENOSPC)
 	for _, test := range []struct {
 		err  error
 		want string
 	}{
 		{full, "write /x: no space left on device; free space with libre gc"},
-		{WithSpace(full), "write /x: no space left on device; free space with libre gc"},
+		{OfDisk(full), "write /x: no space left on device; free space with libre gc"},
+		{failed(syscall.EIO), "write /x: input/output error; look for errors of the disk with dmesg"},
+		{failed(syscall.EROFS), "write /x: read-only file system; mount it writable"},
+		{&Fault{Err: failed(syscall.EROFS), Fix: "give another --output"}, "write /x: read-only file system; give another --output"},
+		{failed(syscall.ENOENT), "write /x: no such file or directory"},
 		{errors.New("500: no space left on device"), "500: no space left on device"}, // a registry's
 	} {
-		if got := WithSpace(test.err).Error(); got != test.want {
+		if got := OfDisk(test.err).Error(); got != test.want {
 			t.Errorf("%q, want %q", got, test.want)
 		}
 	}

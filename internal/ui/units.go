@@ -45,7 +45,7 @@ func Duration(d time.Duration) string {
 
 // wholeSeconds is a duration that still grows, without flickering fractions.
 func wholeSeconds(d time.Duration) string {
-	if d < 10*time.Second {
+	if d = max(d, 0); d < 10*time.Second {
 		return fmt.Sprintf("%ds", int(d.Seconds()))
 	}
 	return Duration(d.Truncate(time.Second))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -128,7 +129,11 @@ func encode(document any) ([]byte, error) {
 // OpenBlob opens a blob and describes its file. It follows no link. If there is no
 // regular file, the error is fs.ErrNotExist.
 func (l *Layout) OpenBlob(digest v1.Hash) (*os.File, fs.FileInfo, error) {
-	return l.open(blobName(digest))
+	f, info, err := l.open(blobName(digest))
+	if wrong := (*fs.PathError)(nil); errors.As(err, &wrong) {
+		wrong.Path = l.BlobPath(digest)
+	}
+	return f, info, err
 }
 
 // HasBlob reports whether there is a blob of this size. It does not compute the digest:

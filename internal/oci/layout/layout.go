@@ -270,7 +270,10 @@ func (l *Layout) open(name string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	f, err := root.Open(name)
-	return f, info, err
+	if err != nil {
+		return nil, nil, notOpened(name, err)
+	}
+	return f, info, nil
 }
 
 func (l *Layout) stat(name string) (fs.FileInfo, error) {
@@ -287,13 +290,18 @@ func regular(root *os.Root, name string) (fs.FileInfo, error) {
 	if err == nil && !info.Mode().IsRegular() {
 		err = fs.ErrNotExist
 	}
-	if reason := (*fs.PathError)(nil); errors.As(err, &reason) {
-		err = reason.Err // the operation is no word of ours
-	}
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		return nil, notOpened(name, err)
 	}
 	return info, nil
+}
+
+// notOpened has the reason of an error, whose operation is no word of ours.
+func notOpened(name string, err error) error {
+	if reason := (*fs.PathError)(nil); errors.As(err, &reason) {
+		err = reason.Err
+	}
+	return &fs.PathError{Op: "open", Path: name, Err: err}
 }
 
 // readFile reads a file of at most the given number of bytes.

@@ -152,8 +152,8 @@ func (b *Builder) buildInto(ctx context.Context, dist *layout.Layout, all []*rel
 		if err := r.build(ctx, missing); err != nil {
 			return nil, err
 		}
-		if _, err := dist.Prune(); err != nil {
-			return nil, err
+		if _, err := dist.Prune(); err != nil { // the images are made nevertheless
+			b.Watcher.Warn(catalog.ID{}, err.Error())
 		}
 	}
 	return r.results, r.interrupted
