@@ -1,6 +1,7 @@
 package edit
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -196,5 +197,24 @@ func TestFolderMustBeEmpty(t *testing.T) {
 	}
 	if content, _ := os.ReadFile(folder + "/x"); string(content) != "mine\n" {
 		t.Errorf("%q", content)
+	}
+}
+
+// An interruption while a source is unpacked leaves nothing behind.
+func TestInterruptedUnpackLeavesNothing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	source, dir := t.TempDir(), t.TempDir()
+	if err := errors.Join(os.WriteFile(source+"/a", []byte("1\n"), 0o644), os.Mkdir(dir+"/empty", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{"new", "empty"} {
+		if _, err := Unpack(ctx, dir+"/"+folder, source, nil, Origin{Catalogue: dir, App: "docs"}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", folder, err)
+		}
+		entries, err := os.ReadDir(dir + "/" + folder)
+		if isNew := folder == "new"; len(entries) > 0 || isNew != errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v, %v", folder, entries, err)
+		}
 	}
 }
