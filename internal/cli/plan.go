@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -17,6 +19,7 @@ type planOptions struct {
 	images   imageOptions
 	registry registryOptions
 	json     bool
+	matrix   int // most jobs; 0 for none
 }
 
 func (e *env) planCommand() *cobra.Command {
@@ -55,8 +58,17 @@ without the wrong part.
 Exit code 1 if a definition is wrong, or if something was moved or is unknown,
 4 if a registry refuses access.
 
-The output has one line per image: image, action, reason, key.`,
-		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json",
+The output has one line per image: image, action, reason, key.
+
+--matrix prints the matrix of a GitHub or Forgejo workflow, on one line:
+
+  {"include":[{"name":"1 of 2","selection":"docs/*/default","images":3}]}
+
+Each job runs libre push with its selection. Only what needs work is in a job.
+There are at most 256 jobs, or N with --matrix=N, balanced by the time that the
+images took in former runs here. Images that are built on each other are in one
+job.`,
+		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json\n  libre plan --all --matrix=8",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.images.selection = args
 			return e.runPlan(cmd.Context(), o)
@@ -66,6 +78,9 @@ The output has one line per image: image, action, reason, key.`,
 	o.images.addFlags(cmd)
 	o.registry.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	cmd.Flags().IntVar(&o.matrix, "matrix", 0, "print a matrix of at most `N` CI jobs for what needs work")
+	cmd.Flags().Lookup("matrix").NoOptDefVal = strconv.Itoa(release.MostJobs)
+	cmd.MarkFlagsMutuallyExclusive("json", "matrix")
 	return cmd
 }
 
@@ -83,22 +98,27 @@ func (e *env) runPlan(ctx context.Context, o planOptions) error {
 		return err
 	}
 	defects = state.MarkDefects(plans, defects)
-	if o.json {
-		registry := ws.settings.Registry
-		if len(o.registry.to) > 0 {
-			registry = o.registry.to[0]
-		}
-		err = e.JSON(plansJSON(registry, plans))
-	} else {
-		err = e.Table(planTable(plans))
-	}
-	if err != nil {
+	if err := e.printPlans(ws, o, plans, evaluation); err != nil {
 		return err
 	}
 	if err := e.reportWrong(evaluation.Failures, defects); err != nil {
 		return err
 	}
 	return planError(plans)
+}
+
+func (e *env) printPlans(ws *workspace, o planOptions, plans []state.Plan, evaluation *nix.Evaluation) error {
+	switch {
+	case o.matrix > 0:
+		return e.printMatrix(ws, o.matrix, plans, evaluation.Images)
+	case o.json:
+		registry := ws.settings.Registry
+		if len(o.registry.to) > 0 {
+			registry = o.registry.to[0]
+		}
+		return e.JSON(plansJSON(registry, plans))
+	}
+	return e.Table(planTable(plans))
 }
 
 // plans returns what push would do if there is a registry, else what build would do.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/publish"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/ui"
@@ -31,6 +32,7 @@ type pushOptions struct {
 	failFast  bool
 	noGate    bool
 	alsoTag   []string
+	shard     string
 	json      bool
 }
 
@@ -57,6 +59,11 @@ registry, and copies them with their attachments to the others. --also-tag
 points a tag such as latest to each release once it is published. Such a tag
 never goes back to an older release, unless the newer one is withdrawn. copyTo
 and alsoTag in libre.yaml do the same for every run.
+
+--shard 3/8 publishes the third of eight parts, for CI with eight machines. An
+app is always in the same part, whatever else the catalogue has, together with
+the apps that its images are built on. libre plan --matrix divides only what
+needs work, by the time that it takes.
 
 --resign signs again, with the current key, what a former key of sign.publicKey
 signed: images, records and attestations, in all registries. Digests, tags and
@@ -97,6 +104,7 @@ func (e *env) pushCommand() *cobra.Command {
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.BoolVar(&o.noGate, "no-gate", false, "publish even if scan.gate in libre.yaml holds a release back; the provenance records it")
 	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or {major}.{minor} (default: alsoTag in libre.yaml)")
+	flags.StringVar(&o.shard, "shard", "", "publish only the part `NUMBER/OF` of the selected apps, such as 3/8, the others on other machines")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	e.addSummary(cmd)
 	return cmd
@@ -107,6 +115,13 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	for _, tag := range o.alsoTag {
 		if err := catalog.CheckMovingTag(tag); err != nil {
 			return usageError{fmt.Errorf("moving tag %q (%w), expected a tag, which may contain {major} and {minor} of the version", tag, err)}
+		}
+	}
+	var shard release.Shard
+	if o.shard != "" {
+		var err error
+		if shard, err = release.ParseShard(o.shard); err != nil {
+			return usageError{err}
 		}
 	}
 	ws, patterns, err := e.selected(ctx, "push", o.selection, o.all)
@@ -131,6 +146,7 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	if inspector.gate != "" || inspector.licenses.IsSet() {
 		publisher.Inspect = inspector.inspect
 	}
+	publisher.Shard = shard
 	watcher := e.watchImages(ws, started, true)
 	publisher.Builder.Watcher, publisher.Reader.Warn = watcher, watcher.Warn
 	results, err := publisher.Push(ctx, nix.Request{Patterns: patterns})

@@ -30,6 +30,7 @@ type Publisher struct {
 	Force     bool                      // replace tags that have other content
 	Resign    bool                      // sign statements of a former key again with the present key
 	AlsoTags  []string                  // moving tags that passed catalog.CheckMovingTag
+	Shard     release.Shard             // the part of the selected apps to publish; zero for all
 
 	// Inspect refuses a new image for what it contains: an error holds its release back. nil
 	// refuses none.
@@ -84,8 +85,12 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 	if err != nil {
 		return nil, err
 	}
+	evaluated = p.inShard(evaluated)
 	var results []Result
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
+		if !p.Shard.Has(app) {
+			continue
+		}
 		results = append(results, Result{Name: app, State: state.Failed, Err: build.NotEvaluated(evaluation.Failures[app])})
 	}
 	if len(results) > 0 && p.Builder.FailFast {
@@ -123,6 +128,19 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 		return results, err
 	}
 	return results, ctx.Err()
+}
+
+// inShard returns the releases that the shard takes.
+func (p *Publisher) inShard(all []*state.Release) []*state.Release {
+	if p.Shard == (release.Shard{}) {
+		return all
+	}
+	var targets []*release.Target
+	for _, rel := range all {
+		targets = append(targets, rel.Targets...)
+	}
+	groups := release.Groups(targets)
+	return slices.DeleteFunc(all, func(rel *state.Release) bool { return !p.Shard.Has(groups[rel.App.Name]) })
 }
 
 // publishAll publishes releases as they are ready. stop ends the run at the first failure.

@@ -1,0 +1,116 @@
+package publish
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/libresh/libre/internal/release"
+	"github.com/libresh/libre/internal/sign"
+)
+
+const shards = 8
+
+// newTwelve returns a catalogue of twelve apps with two images each.
+func newTwelve(t *testing.T) catalogue {
+	t.Helper()
+	files := map[string]string{}
+	for n := range 12 {
+		files[fmt.Sprintf("app%d/default.nix", n)] = fmt.Sprintf(`{ mkApp, pkgs, ... }: mkApp { name = "app%d"; version = "1"; packageVersion = 1;
+  components.web.package = pkgs.writeText "web" "web of app%[1]d\n";
+  components.job.package = pkgs.writeText "job" "job of app%[1]d\n";
+}
+`, n)
+	}
+	c := newCatalogue(t, files, "x86_64-linux")
+	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\n")
+	return c
+}
+
+// shardOf returns the shard that writes to a URL.
+func shardOf(path string) int {
+	app, _, _ := strings.Cut(strings.TrimPrefix(path, "/v2/"+namespace+"/"), "-")
+	for number := 1; number <= shards; number++ {
+		if (release.Shard{Number: number, Of: shards}).Has(app) {
+			return number
+		}
+	}
+	return 0
+}
+
+// Eight machines publish a catalogue together, and two of them are killed. Each release is
+// published by one of them, once. When the two have run again, the registry has what one
+// machine alone publishes.
+func TestShardsPublishTogetherWhatOneMachineDoes(t *testing.T) {
+	t.Parallel()
+	c := newTwelve(t)
+	alone := newWatched(t, "referrers", sign.Bundle)
+	c.run("push", "--all", "--to", alone.prefix()).want(t, 0)
+
+	reg := newWatched(t, "referrers", sign.Bundle)
+	machines, pushes := make([]catalogue, shards+1), make([]*exec.Cmd, shards+1)
+	push := func(number int) []string {
+		return []string{"push", "--all", "--shard", fmt.Sprintf("%d/%d", number, shards), "--to", reg.prefix()}
+	}
+	for number := 1; number <= shards; number++ {
+		machines[number] = c.cold(t)
+		pushes[number] = machines[number].command(push(number)...)
+	}
+	var mu sync.Mutex
+	killed, tagged := map[int]bool{}, map[string]int{}
+	victims := map[int]bool{shardOf("/v2/" + namespace + "/app0-"): true, shardOf("/v2/" + namespace + "/app1-"): true}
+	reg.setMeddle(func(_ http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {
+		written := manifestPath.FindStringSubmatch(r.URL.Path)
+		if r.Method != http.MethodPut || written == nil {
+			return false
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if number := shardOf(r.URL.Path); victims[number] {
+			if !killed[number] {
+				killed[number] = true
+				if err := syscall.Kill(-pushes[number].Process.Pid, syscall.SIGKILL); err != nil {
+					t.Error(err)
+				}
+			}
+			panic(http.ErrAbortHandler)
+		}
+		if isTag(written[2]) {
+			tagged[written[1]]++
+		}
+		return false
+	})
+	var group sync.WaitGroup
+	for number := 1; number <= shards; number++ {
+		group.Go(func() {
+			got := finish(pushes[number])
+			if want := map[bool]int{true: -1, false: 0}[victims[number]]; got.code != want {
+				t.Errorf("shard %d ends with %d, want %d\n%s", number, got.code, want, got.stderr)
+			}
+		})
+	}
+	group.Wait()
+	if len(killed) != 2 {
+		t.Errorf("killed are the shards %v, want two", killed)
+	}
+	for repository, times := range tagged {
+		if times != 1 {
+			t.Errorf("a tag of %s was written %d times", repository, times)
+		}
+	}
+	reg.setMeddle(nil)
+	reg.audit(t)
+	for number := range victims {
+		machines[number].run(push(number)...).want(t, 0)
+	}
+	if diff := cmp.Diff(alone.tags(t), reg.tags(t), butRecords); diff != "" {
+		t.Errorf("published by one machine, and by eight: %s", diff)
+	}
+	reg.audit(t)
+}

@@ -1,0 +1,101 @@
+package release
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Work is what is to be done for the images of one release.
+type Work struct {
+	Selection string    // app/*/variant
+	Group     string    // of its app, see Groups
+	Seconds   []float64 // that each image took last, 0 if it is unknown
+}
+
+// Job is what one machine of several does.
+type Job struct {
+	Name      string `json:"name"`              // of the job: 2 of 8
+	Selection string `json:"selection"`         // for push or build, separated by spaces
+	Images    int    `json:"images"`            // that need work
+	Seconds   int    `json:"seconds,omitempty"` // that their last builds and pushes took; absent if none is known
+}
+
+// MostJobs is how many jobs GitHub allows in a matrix.
+// https://docs.github.com/en/actions/reference/limits
+const MostJobs = 256
+
+// Matrix divides work among at most the given number of jobs, those that take longest first. A
+// group stays in one job. Each group, from the longest on, goes to the job that has least to
+// do, which takes at most 4/3 of the time of the best division (Graham 1969, Bounds on
+// Multiprocessing Timing Anomalies). An image whose time is unknown counts as the mean.
+func Matrix(work []Work, most int) []Job {
+	groups := map[string]*load{}
+	var loads []*load
+	unknown := meanOf(work)
+	for _, w := range work {
+		group := groups[w.Group]
+		if group == nil {
+			group = &load{}
+			groups[w.Group] = group
+			loads = append(loads, group)
+		}
+		group.add(w, unknown)
+	}
+	longestFirst(loads)
+	jobs := make([]*load, min(most, len(loads)))
+	for i := range jobs {
+		jobs[i] = &load{}
+	}
+	for _, group := range loads {
+		least := slices.MinFunc(jobs, func(a, b *load) int { return cmp.Compare(a.weight, b.weight) })
+		least.selections = append(least.selections, group.selections...)
+		least.images, least.weight, least.seconds = least.images+group.images, least.weight+group.weight, least.seconds+group.seconds
+	}
+	longestFirst(jobs)
+	all := []Job{}
+	for n, job := range jobs {
+		slices.Sort(job.selections)
+		all = append(all, Job{fmt.Sprintf("%d of %d", n+1, len(jobs)), strings.Join(job.selections, " "), job.images, int(job.seconds + 0.5)})
+	}
+	return all
+}
+
+// load is the work of a group or of a job.
+type load struct {
+	selections      []string
+	images          int
+	weight, seconds float64
+}
+
+func (l *load) add(w Work, unknown float64) {
+	l.selections = append(l.selections, w.Selection)
+	l.images += len(w.Seconds)
+	for _, seconds := range w.Seconds {
+		l.seconds += seconds
+		l.weight += cmp.Or(seconds, unknown)
+	}
+}
+
+// meanOf returns the mean of the known times, 1 if none is known.
+func meanOf(work []Work) float64 {
+	sum, known := 0.0, 0
+	for _, w := range work {
+		for _, seconds := range w.Seconds {
+			if seconds > 0 {
+				sum, known = sum+seconds, known+1
+			}
+		}
+	}
+	if known == 0 {
+		return 1
+	}
+	return sum / float64(known)
+}
+
+func longestFirst(loads []*load) {
+	slices.SortStableFunc(loads, func(a, b *load) int {
+		return cmp.Or(cmp.Compare(b.weight, a.weight), slices.Compare(a.selections, b.selections))
+	})
+}
