@@ -109,19 +109,7 @@ func (r *run) waits(spec *catalog.Spec, reason string) {
 
 // slot waits until fewer than Jobs images are being made.
 func (r *run) slot(ctx context.Context, spec *catalog.Spec) (free func(), err error) {
-	free = func() { <-r.slots }
-	select {
-	case r.slots <- struct{}{}:
-		return free, nil
-	default:
-		r.waits(spec, fmt.Sprintf("for its turn, %d at once", cap(r.slots)))
-	}
-	select {
-	case r.slots <- struct{}{}:
-		return free, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return r.slots.Take(ctx, func(reason string) { r.waits(spec, reason) })
 }
 
 // layerOptions returns the options for writing an image's layers. The layout needs all

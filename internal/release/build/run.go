@@ -26,7 +26,7 @@ type run struct {
 	layout  *layout.Layout
 	bases   *state.Bases // images of the catalogue that need not be made
 	stop    context.CancelFunc
-	slots   chan struct{}
+	slots   release.Slots
 
 	realised realised
 	progress *buildProgress
@@ -47,7 +47,7 @@ type run struct {
 
 func newRun(b *Builder, dist *layout.Layout, local state.Local, o Options, stop context.CancelFunc) *run {
 	r := &run{
-		builder: b, options: o, layout: dist, stop: stop, slots: make(chan struct{}, max(b.Jobs, 1)),
+		builder: b, options: o, layout: dist, stop: stop, slots: make(release.Slots, max(b.Jobs, 1)),
 		isBase: map[string]bool{}, named: map[catalog.Ref]bool{},
 		manifests: map[string]*manifest{}, finished: map[string]*manifest{},
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/sbom"
 	"github.com/libresh/libre/internal/sign"
@@ -314,7 +315,7 @@ func (i *imagePush) attacher() (*sign.Attacher, error) {
 }
 
 // mend attaches the missing attachments of a published release.
-func (p *Publisher) mend(ctx context.Context, r *releasePush, room chan struct{}) []Result {
+func (p *Publisher) mend(ctx context.Context, r *releasePush, slots release.Slots) []Result {
 	results := p.unchanged(r)
 	state.InParallel(len(r.images), r.images, func(n int, image *imagePush) {
 		result := &results[n]
@@ -326,8 +327,12 @@ func (p *Publisher) mend(ctx context.Context, r *releasePush, room chan struct{}
 			result.Reason = "it lacks " + lost + ", and is not selected"
 			return
 		}
-		room <- struct{}{}
-		defer func() { <-room }()
+		free, err := slots.Take(ctx, image.waits)
+		if err != nil {
+			result.State, result.Err = state.Failed, &release.Failure{Step: "attach", Err: err}
+			return
+		}
+		defer free()
 		if err := image.run(ctx, image.steps()); err != nil {
 			result.State, result.Err = state.Failed, err
 			return

@@ -145,13 +145,13 @@ func (p *Publisher) inShard(all []*state.Release) []*state.Release {
 
 // publishAll publishes releases as they are ready. stop ends the run at the first failure.
 func (p *Publisher) publishAll(ctx context.Context, building *building, stop context.CancelFunc) {
-	room := make(chan struct{}, senders)
+	slots := make(release.Slots, senders)
 	var group sync.WaitGroup
 	for batch := building.next(); len(batch) > 0; batch = building.next() {
 		p.askInventory(ctx, batch)
 		for _, r := range batch {
 			group.Go(func() {
-				r.outcome = p.publish(ctx, r, r.outcome, room)
+				r.outcome = p.publish(ctx, r, r.outcome, slots)
 				if p.Builder.FailFast && slices.ContainsFunc(r.outcome, func(r Result) bool { return r.Err != nil }) {
 					stop()
 				}
@@ -162,13 +162,13 @@ func (p *Publisher) publishAll(ctx context.Context, building *building, stop con
 }
 
 // publish runs the steps of a prepared release, in every registry.
-func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []Result, room chan struct{}) []Result {
+func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []Result, slots release.Slots) []Result {
 	switch {
 	case published != nil:
 	case rel.mending:
-		published = p.mend(ctx, rel, room)
+		published = p.mend(ctx, rel, slots)
 	default:
-		published = p.pushRelease(ctx, rel, room)
+		published = p.pushRelease(ctx, rel, slots)
 	}
 	p.tell(rel, published)
 	if p.Resign && whole(published) {

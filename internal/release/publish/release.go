@@ -3,7 +3,6 @@ package publish
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -127,18 +126,17 @@ func (p *Publisher) reference(there state.Remote, target *release.Target) (name.
 	return p.registry().Tag(target.Ref)
 }
 
-// pushRelease publishes the images of a release, and sets tags when all exist. room limits
+// pushRelease publishes the images of a release, and sets tags when all exist. slots limits
 // the number of images that are sent in parallel.
-func (p *Publisher) pushRelease(ctx context.Context, r *releasePush, room chan struct{}) []Result {
+func (p *Publisher) pushRelease(ctx context.Context, r *releasePush, slots release.Slots) []Result {
 	failures := make([]*release.Failure, len(r.images))
 	state.InParallel(len(r.images), r.images, func(n int, image *imagePush) {
-		select {
-		case room <- struct{}{}:
-		default:
-			image.waits(fmt.Sprintf("for its turn, %d at once", cap(room)))
-			room <- struct{}{}
+		free, err := slots.Take(ctx, image.waits)
+		if err != nil {
+			failures[n] = &release.Failure{Step: "push", Err: err}
+			return
 		}
-		defer func() { <-room }()
+		defer free()
 		if failures[n] = image.push(ctx); failures[n] == nil && len(r.images) > 1 {
 			image.waits("for the other images of its release")
 		}
