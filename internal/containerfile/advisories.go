@@ -15,13 +15,13 @@ type advisory struct {
 	fixed map[string][][3]int // by engine: the first fixed version of each release line; newer lines are fixed too
 }
 
-// advisories are from the changelogs of buildah's release branches and podman's release
-// notes. Distributions patch older versions without a new number: such an engine counts
-// as vulnerable.
+// advisories come from the changelogs of buildah's release branches and podman's release notes.
+// Distributions patch older versions without a new number: such an engine counts as vulnerable.
 // https://github.com/containers/buildah/blob/main/CHANGELOG.md
 // https://github.com/containers/podman/blob/main/RELEASE_NOTES.md
 //
-// docker's are from the release notes of its daemon, which include BuildKit and runc.
+// The versions of docker come from the release notes of its daemon, which include BuildKit and
+// runc.
 // https://docs.docker.com/engine/release-notes/25.0/
 var advisories = []advisory{
 	{"CVE-2024-21626", map[string][][3]int{"docker": {{24, 0, 9}, {25, 0, 2}}}},
@@ -39,9 +39,9 @@ var advisories = []advisory{
 		"buildah": {{1, 33, 12}, {1, 37, 6}, {1, 38, 1}}, "podman": {{5, 3, 2}}}},
 }
 
-// Unfixed lists the advisories that this version of the engine does not fix. With buildah
-// and podman libre refuses Containerfiles that could exploit them (job.checkMounts);
-// such a docker it refuses altogether.
+// Unfixed lists the advisories that this version of the engine does not fix. libre refuses to
+// use such a docker at all. With such a buildah or podman it only refuses Containerfiles that
+// could exploit them (job.checkMounts).
 func (e Engine) Unfixed() []string {
 	var ids []string
 	for _, a := range advisories {

@@ -18,18 +18,18 @@ const defaultKeep = 7 * 24 * time.Hour
 // defaultCacheSize is the default limit for bases in a storage, in bytes.
 const defaultCacheSize = 10 << 30
 
-// KeepAtMost limits the bases that stay in the storage after a build, in bytes; the least
-// recently used are removed. 0 is 10 GiB.
+// KeepAtMost limits the bases that stay in the storage after a build, in bytes. The least
+// recently used ones are removed. 0 means 10 GiB.
 func (b *Builder) KeepAtMost(bytes int64) { b.storage.most = bytes }
 
-// KeepFor is how long a base, or the storage of another engine, stays after its last use. 0
-// is a week.
+// KeepFor sets how long a base, or the storage of another engine, stays after its last use. 0
+// means a week.
 func (b *Builder) KeepFor(unused time.Duration) { b.storage.keep = unused }
 
 func (s *storage) keepFor() time.Duration { return cmp.Or(s.keep, defaultKeep) }
 
-// Unused is about how many bytes Clean frees: those of bases and of other storages. docker
-// keeps its own.
+// Unused returns about how many bytes Clean frees: bases, and storages of other engines. docker
+// manages its own storage.
 func (b *Builder) Unused(ctx context.Context) (int64, error) {
 	if b.engine.Name == "docker" {
 		return 0, nil
@@ -44,8 +44,8 @@ func (b *Builder) Unused(ctx context.Context) (int64, error) {
 	return bytes, nil
 }
 
-// Clean removes what killed builds left, and what was not used for long. It removes nothing
-// during a build.
+// Clean removes leftovers of killed builds, expired bases and unused storages. It removes
+// nothing during a build.
 func (b *Builder) Clean(ctx context.Context) error {
 	if b.engine.Name == "docker" {
 		return nil
@@ -60,7 +60,7 @@ func (b *Builder) Clean(ctx context.Context) error {
 // cachedBase is an image that a storage keeps for later builds.
 type cachedBase struct {
 	id     string
-	layers []string // with all below
+	layers []string // with all layers below
 	used   time.Time
 }
 
@@ -73,11 +73,11 @@ func (s *storage) use(id string) {
 	_ = os.Chtimes(mark, now, now)
 }
 
-// mark returns the path of a file whose time is that of the last use of a base.
+// mark returns the path of the file whose time is the time of a base's last use.
 func (s *storage) mark(id string) string { return filepath.Join(s.root(), "used", id) }
 
-// bases lists the bases of the storage, the last used first, and the sizes of all layers
-// in bytes. A base without a record counts as used now.
+// bases lists the bases of the storage, the most recently used first, and the sizes of all
+// layers in bytes. A base without a record counts as used now.
 // https://github.com/containers/storage/blob/v1.43.0/images.go, layers.go
 func (s *storage) bases() (bases []cachedBase, sizes map[string]int64) {
 	root, driver := s.flags[1], s.flags[5]
@@ -95,7 +95,7 @@ func (s *storage) bases() (bases []cachedBase, sizes map[string]int64) {
 	for _, l := range layers {
 		parents[l.ID], sizes[l.ID] = l.Parent, l.Size
 	}
-	if driver == "vfs" { // each layer contains a copy of those below
+	if driver == "vfs" { // each layer contains a copy of the layers below
 		whole := map[string]int64{}
 		for id := range sizes {
 			for at := id; at != ""; at = parents[at] {
@@ -125,8 +125,8 @@ func (s *storage) bases() (bases []cachedBase, sizes map[string]int64) {
 	return bases, sizes
 }
 
-// expired lists the bases that were not used for so long, and the least recently used ones
-// beyond the storage's limit, with the bytes of the layers that only they have.
+// expired lists the bases that were unused for too long, and the least recently used ones
+// beyond the storage's limit. freed is the size in bytes of the layers that only they have.
 func (s *storage) expired() (dropped []string, freed int64) {
 	most := cmp.Or(s.most, defaultCacheSize)
 	bases, sizes := s.bases()
@@ -166,8 +166,8 @@ func (s *storage) dropUnusedStorages() {
 	}
 }
 
-// unusedStorages are those of other engines, or of this engine in another namespace, that
-// were not used for so long.
+// unusedStorages returns the storages of other engines, or of this engine in another namespace,
+// that were unused for too long.
 func (s *storage) unusedStorages() (roots []string) {
 	locks, _ := filepath.Glob(filepath.Join(s.dir, "*", "lock"))
 	for _, path := range locks {

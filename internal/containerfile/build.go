@@ -22,7 +22,7 @@ type Request struct {
 	Contexts  map[string]string // named contexts: name to absolute folder
 	Bases     map[string]Origin // by image name after expansion, in any spelling; without a tag it matches any; the most exact key wins
 	Platform  string            // OS/ARCH[/VARIANT]; "" is linux on this machine's architecture
-	Timestamp int64             // seconds since 1970: of every file and of the image
+	Timestamp int64             // seconds since 1970: the time of every file and of the image
 	NoCache   bool              // docker: run every step again; buildah and podman always do
 	Work      string            // a folder of the caller, on a disk with space for the image; Result.Layout is below it
 	Log       string            // path of the build log
@@ -76,7 +76,7 @@ type Result struct {
 	Layout string
 	Bases  []ResolvedBase
 	Labels []string      // names of the labels that the Containerfile sets, not only its base
-	From   *ResolvedBase // the entry of Bases that the target is built on; nil: scratch
+	From   *ResolvedBase // the entry of Bases that the target is built on; nil for scratch
 }
 
 // ResolvedBase is a base as the build used it.
@@ -98,8 +98,8 @@ type Builder struct {
 	bases map[Base]*lookup // by name and platform
 }
 
-// lookup is locked while a base is fetched, so that two images on one base do not
-// download it twice.
+// lookup is one base's entry in Builder. It is locked while the base is fetched, so that two
+// images on the same base download it once.
 type lookup struct {
 	sync.Mutex
 	digest string // what the name resolves to in this run; "" before

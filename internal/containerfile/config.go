@@ -15,8 +15,8 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// FileConfig is the image configuration that a Containerfile sets, in the target and the
-// stages that it is built on. That of the base image is not included.
+// FileConfig is the image configuration that a Containerfile sets, in the target and the stages
+// that it is built on. It does not include the configuration of the base image.
 type FileConfig struct {
 	File   string         // in the source
 	Config v1.Config      // without Env
@@ -80,8 +80,8 @@ func (f *File) config(p *plan, u Use) *FileConfig {
 type configReader struct {
 	config FileConfig
 	lex    *shell.Lex
-	env    map[string]string // of ENV
-	args   map[string]string // of ARG, in one stage
+	env    map[string]string // from ENV
+	args   map[string]string // from ARG, in one stage
 	own    map[string]bool   // instructions of the current stage
 	shell  []string
 }

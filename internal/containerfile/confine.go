@@ -37,8 +37,8 @@ type confinement struct {
 	offline   string // why there is no network, with a fix
 }
 
-// chrootDropped lists capabilities that allow to leave a chroot or to reach other
-// processes, and that builds do not need.
+// chrootDropped lists capabilities that builds do not need, and that a process could use to
+// leave a chroot or to reach other processes.
 var chrootDropped = []string{"CAP_SYS_CHROOT", "CAP_KILL", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE"}
 
 // flags returns the flags of "build".
@@ -104,7 +104,7 @@ func (b *Builder) Confinement(ctx context.Context) (how, offline string, err err
 	return how, offline, nil
 }
 
-// confinementCache holds what was found for this engine, storage and user.
+// confinementCache holds the confinement that was found for this engine, storage and user.
 type confinementCache struct {
 	once  sync.Once
 	found *confinement

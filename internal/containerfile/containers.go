@@ -135,7 +135,7 @@ func (c containers) fromLayout(b Base, o Origin) (digest, id string, err error) 
 
 var idForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// pulled runs a pull, and returns the ID that its last line has.
+// pulled runs a pull, and returns the ID in the last line of its output.
 func (c containers) pulled(doing string, args ...string) (id string, err error) {
 	out, err := c.query(doing, true, args...)
 	if err != nil {
@@ -160,8 +160,8 @@ func (c containers) resolve(b Base, r reference) (string, error) {
 	if c.podman() {
 		return c.query("inspect "+r.byTag(), false, "image", "inspect", "--format", "{{.Digest}}", id)
 	}
-	// "buildah inspect" prints the digest of one platform; the list prints that of
-	// the index.
+	// "buildah inspect" prints the digest of one platform. The list prints the digest of the
+	// index.
 	out, err := c.query("list images", false, "images", "--json", "--no-trunc")
 	if err != nil {
 		return "", err
@@ -280,8 +280,8 @@ func (c containers) build(j *job) error {
 	return layoutFromDir(j.layout, dir)
 }
 
-// buildChild prepares the build in the strictest confinement that works here. If none
-// works and the catalogue's owner trusts upstreams, it builds without.
+// buildChild prepares the build in the strictest confinement that works here. If none works and
+// the catalogue's owner trusts upstreams, it prepares a build without confinement.
 func (c containers) buildChild(j *job, iid string, agents []string) (child, error) {
 	policy, err := c.storage.policyFlags()
 	if err != nil {
@@ -327,27 +327,27 @@ func (c containers) warnOffline(j *job, confinement *confinement) {
 	}
 }
 
-// isolationWarning is the warning of a build without isolation.
+// isolationWarning returns the warning about a build without isolation.
 func isolationWarning(why error) string {
 	return "ITS STEPS CAN READ AND CHANGE THIS MACHINE, as build.trustUpstream in libre.yaml allows: " + why.Error()
 }
 
-// buildArgs returns the command line of a build, without the storage's flags.
-// confinement has the flags for isolation, secrets and variables of RUN steps.
+// buildArgs returns the command line of a build, without the storage's flags. confinement has
+// the flags for isolation, secrets and variables of RUN steps.
 //
-// --layers makes a layer of every step, so that images with the same first steps share
-// layers in a registry. No step comes from a cache: see storage.
+// With --layers every step makes a layer, so images with the same first steps share layers in a
+// registry. No step comes from a cache: see storage.
 func (c containers) buildArgs(j *job, iid string, confinement []string) []string {
 	args := []string{
 		"build",
 		"--layers", "--no-cache",
-		"--http-proxy=false", // the environment's proxies are for this machine, and may have passwords
+		"--http-proxy=false", // the environment's proxies are for this machine, and may contain passwords
 		"--force-rm",
 		"--pull=never",
 		"--format", "docker", // see toOCI
 		"--platform", j.Platform,
 		"--timestamp", fmt.Sprint(j.Timestamp),
-		"--identity-label=false", // the label io.buildah.version would change the digest with each version
+		"--identity-label=false", // without it the label io.buildah.version would change the digest with each version
 		"--iidfile", iid,
 		"--file", csvLine(j.path),
 	}

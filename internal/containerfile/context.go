@@ -108,7 +108,7 @@ func copyFile(dst, src string, d fs.DirEntry, at time.Time) (err error) {
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
 const whiteout = ".wh."
 
-// whiteoutIn returns the first such file below a folder; "" if there is none.
+// whiteoutIn returns the first file below a folder with such a name; "" if there is none.
 func whiteoutIn(dir string) (found string) {
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasPrefix(d.Name(), whiteout) {
@@ -129,8 +129,7 @@ func setTime(path string, at time.Time) error {
 	return nil
 }
 
-// within joins a relative path to root, and refuses a result outside of it, links
-// followed.
+// within joins a relative path to root, and follows links. It refuses a result outside of root.
 func within(root, rel string) (string, error) {
 	if rel == "" {
 		rel = "."

@@ -126,9 +126,9 @@ func (j *job) unused(spec *catalog.Spec, moved map[string][]Base) []error {
 	return all
 }
 
-// knownImages lists the image names of the whole file, on all platforms. It is not
-// complete if a name depends on an argument without a value, or on one that the
-// definition sets: variants have the same bases, but may set it differently.
+// knownImages lists the image names of the whole file, on all platforms. complete is false if a
+// name depends on an argument without a value, or on an argument that the definition sets:
+// variants share their bases, but may set it differently.
 func (j *job) knownImages() (images []string, complete bool) {
 	images, complete = j.file.images(j.Args, j.Platform)
 	whatever, _ := j.file.images(nil, j.Platform)
@@ -164,8 +164,8 @@ func listed(names []string) string {
 	return ", the file has " + strings.Join(names, ", ")
 }
 
-// images lists the names of images and named contexts in the whole file, whatever the
-// target. It is not complete if a name has an argument without a value.
+// images lists the names of images and named contexts in the whole file, for every target.
+// complete is false if a name has an argument without a value.
 func (f *File) images(args map[string]string, platform string) (names []string, complete bool) {
 	use := Use{Args: args, Platform: platform}
 	env, err := f.globals(use, "")

@@ -13,9 +13,9 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// asDir writes the image in the form of containers/image's dir: transport, as links. Only
-// from dir: does an engine take an image without a name. With oci: it makes a name of the
-// path, which may not be valid.
+// asDir writes the image in the form of the dir: transport of containers/image, as links.
+// Engines take an image without a name only from dir:. From oci: they make a name of the path,
+// which may not be valid.
 func (p layoutImage) asDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -36,7 +36,7 @@ func (p layoutImage) asDir(dir string) error {
 }
 
 // layoutFromDir makes an OCI layout from the image that an engine wrote with the dir:
-// transport, which can write without compression; oci: cannot. image.Import checks the
+// transport. Unlike oci:, that transport can write without compression. image.Import checks the
 // digests of the layers when it reads them.
 func layoutFromDir(to, dir string) error {
 	ctx := context.Background() // nothing here waits

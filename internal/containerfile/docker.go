@@ -89,7 +89,8 @@ func (d docker) daemon() (daemon, error) {
 
 const startDaemon = "start docker's daemon, or set engine: buildah in libre.yaml"
 
-// lostDaemon is the last error of buildx whose daemon has ended: gRPC's for a lost connection.
+// lostDaemon matches the last error of buildx after its daemon has ended: gRPC's error for a
+// lost connection.
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 var lostDaemon = regexp.MustCompile(`(?:code = |^)Unavailable\b|grpc: the client connection is closing|Cannot connect to the Docker daemon`)
 
@@ -200,7 +201,7 @@ func (d docker) build(j *job) error {
 	return nil
 }
 
-// buildArgs is the command line of a build. flags are those of secrets and agents.
+// buildArgs returns the command line of a build. flags are the flags for secrets and agents.
 func (d docker) buildArgs(j *job, flags []string) []string {
 	args := []string{
 		"buildx", "build",
@@ -209,8 +210,8 @@ func (d docker) buildArgs(j *job, flags []string) []string {
 		"--provenance=false", "--sbom=false",
 		"--output", csvLine(
 			"type=oci", "tar=false", "dest="+j.layout,
-			// Times are those of SOURCE_DATE_EPOCH; layers are compressed by
-			// the caller, who does it the same way every time.
+			// SOURCE_DATE_EPOCH sets the times. The caller compresses the layers, always in the
+			// same way.
 			"rewrite-timestamp=true", "compression=uncompressed", "force-compression=true",
 		),
 		"--build-arg=SOURCE_DATE_EPOCH=" + fmt.Sprint(j.Timestamp),
@@ -234,8 +235,8 @@ func (d docker) buildArgs(j *job, flags []string) []string {
 	return append(args, "--", j.context)
 }
 
-// proxyArguments passes the proxy for builds to steps, by name. Without one it passes
-// empty values, because docker's client adds those of ~/.docker/config.json.
+// proxyArguments passes the proxy for builds to steps, by name. Without a proxy it passes empty
+// values, because docker's client otherwise adds the ones in ~/.docker/config.json.
 // https://docs.docker.com/engine/cli/proxy/
 func proxyArguments(p proxy) []string {
 	var args []string

@@ -34,14 +34,14 @@ type tool struct {
 // tools lists engines in the order of preference: buildah has no daemon, and no state
 // outside of its storage; docker needs a running daemon.
 //
-// buildah 1.28 and podman 4.3 are Debian 12's.
+// Debian 12 has buildah 1.28 and podman 4.3.
 var tools = []tool{
 	{"buildah", [2]int{1, 28}, "apt-get install buildah runc slirp4netns"},
 	{"podman", [2]int{4, 3}, "apt-get install podman slirp4netns"},
 	{"docker", [2]int{23, 0}, "see https://docs.docker.com/engine/install/"},
 }
 
-// Detect finds the engine want: buildah, podman or docker; "" is the first usable one,
+// Detect finds the engine want: buildah, podman or docker. "" means the first usable one;
 // "none" is always an error. The error says what to install.
 func Detect(ctx context.Context, want string) (Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)

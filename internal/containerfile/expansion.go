@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// unportableExpansion matches expansions that some engines do not support. All support
+// unportableExpansion matches expansions that some engines do not support. All engines support
 // ${x}, ${x:-word} and ${x:+word}.
 // https://docs.docker.com/reference/dockerfile/#environment-replacement
 var unportableExpansion = regexp.MustCompile(`\$\{\w+[^\w:}]`)
 
-// expandGlobals replaces unportable expansions in the arguments before the first FROM by
+// expandGlobals replaces the unportable expansions in the arguments before the first FROM with
 // their values.
 func (f *File) expandGlobals(lines []string, values map[string]string) {
 	for _, c := range f.global {

@@ -19,8 +19,8 @@ type feature struct {
 	do    string                          // what to write instead, or ""
 }
 
-// features lists what some of the supported engines lack; docker's version is that of
-// its daemon. All engines support everything else.
+// features lists what at least one supported engine lacks. All engines support everything else.
+// For docker, the version is that of its daemon.
 //
 // Sources: for buildah and podman their change logs, and what their code refuses; for
 // docker the Dockerfile version of its BuildKit.
@@ -60,9 +60,9 @@ func since(buildah, podmanMajor, podman, dockerMajor, docker int) map[string][2]
 	return map[string][2]int{"buildah": {1, buildah}, "podman": {podmanMajor, podman}, "docker": {dockerMajor, docker}}
 }
 
-// only is for what buildah and podman lack, or do differently than the reference: their
-// --exclude keeps some files, ADD keeps a repository's .git, and ${A#word} does not
-// always remove word.
+// only returns the version for a feature that buildah and podman lack, or implement differently
+// than the reference: their --exclude keeps some files, ADD keeps a repository's .git, and
+// ${A#word} does not always remove word.
 func only(major, minor int) map[string][2]int { return map[string][2]int{"docker": {major, minor}} }
 
 // missingIn reports whether an engine lacks the feature.
@@ -89,8 +89,8 @@ func (f feature) problem(e Engine) string {
 	return message
 }
 
-// unsupported reports the steps of a build that need a feature which the engine lacks,
-// each with its line and what to do.
+// unsupported reports the steps of a build that need a feature that the engine lacks, each with
+// its line and what to do.
 func (j *job) unsupported(e Engine) []error {
 	var problems []error
 	built := map[int]bool{} // by line of FROM: stages that others are built on, which runs their triggers

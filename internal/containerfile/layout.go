@@ -52,7 +52,7 @@ func findImage(dir, ref, platform string) (layoutImage, error) {
 	return p, nil
 }
 
-// entry gives the descriptor that ref names.
+// entry returns the descriptor that ref names.
 func (p layoutImage) entry(ref string) (v1.Descriptor, error) {
 	if digestForm.MatchString(ref) {
 		digest, err := v1.NewHash(ref)

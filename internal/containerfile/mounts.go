@@ -67,8 +67,8 @@ func (j *job) checkMounts(dirs map[string]string) (problems []error) {
 	return problems
 }
 
-// checkCacheMount makes sure that caches are separate folders (CVE-2024-9675), so that a
-// link in one cache cannot redirect the path of another.
+// checkCacheMount requires that caches are separate folders (CVE-2024-9675): otherwise a link
+// in one cache could redirect the path of another.
 func checkCacheMount(m *instructions.Mount, caches []string) ([]string, error) {
 	switch {
 	case m.From != "":
@@ -161,8 +161,8 @@ func (p *plan) shifted(stage int) int {
 	return stage + added
 }
 
-// original returns the stage of the file for a stage of the rewritten file; added means
-// that it is an added stage for that one.
+// original returns the stage of the file for a stage of the rewritten file. added reports that
+// the stage of the rewritten file was added for that one.
 func (p *plan) original(stage int) (number int, added bool) {
 	for p.shifted(number) < stage {
 		number++

@@ -80,8 +80,9 @@ func sameImage(a, b string) bool {
 	return errA == nil && errB == nil && ra.withTag() == rb.withTag()
 }
 
-// covers reports whether a key of `bases` matches an image: a key without a tag or digest
-// matches any. Of several matching keys the one with the highest precedence counts.
+// covers reports whether a key of `bases` matches an image. A key without a tag or digest
+// matches every tag and digest. If several keys match, the one with the highest precedence
+// counts.
 func covers(key, image string) (precedence int, matches bool) {
 	if key == image {
 		matches = true // even an invalid name

@@ -17,9 +17,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// overlayXattrs is the prefix of the extended attributes that overlay uses for itself in
-// a user namespace. containers/storage before 1.45 adds them to the image, so that a step
-// makes another layer than without a namespace.
+// overlayXattrs is the prefix of the extended attributes that overlay uses for itself in a user
+// namespace. containers/storage before 1.45 adds them to the image, so that a step makes a
+// different layer than it does without a namespace.
 // https://docs.kernel.org/filesystems/overlayfs.html#user-xattr
 const overlayXattrs = "SCHILY.xattr.user.overlay."
 

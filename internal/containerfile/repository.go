@@ -60,7 +60,7 @@ type repositorySearch struct {
 	*job
 	reported      map[string]bool // FILE:LINE
 	searched      map[string]bool // scripts
-	ownRepository bool            // a repository of which the source's is not told apart
+	ownRepository bool            // a step fetches or creates a repository, which cannot be told from the source's
 	all           []error
 }
 
@@ -86,7 +86,7 @@ func (s *repositorySearch) files(line int, instruction string, sources []string)
 
 // run checks a step's mounts, its text, and the scripts that it runs.
 func (s *repositorySearch) run(line int, c *instructions.RunCommand) {
-	for _, m := range mounts(c) { // a build reports invalid ones
+	for _, m := range mounts(c) { // a build reports invalid mounts
 		if m.Type == instructions.MountTypeBind && m.From == "" && isRepository(m.Source) {
 			s.report(s.file.name, line, "--mount of "+m.Source)
 		}
@@ -169,8 +169,9 @@ func (j *job) scripts(text string) []string {
 	return names
 }
 
-// keepRepository adds an exception for .git to an ignore file. line is the rule that
-// ignored it, from 1; 0 without one. https://docs.docker.com/build/concepts/context/#syntax
+// keepRepository adds an exception for .git to an ignore file. line is the rule that ignored
+// it, from 1; 0 if there is none.
+// https://docs.docker.com/build/concepts/context/#syntax
 func keepRepository(ignore []byte) (kept []byte, line int) {
 	for i, pattern := range strings.Split(string(ignore), "\n") {
 		pattern = strings.TrimSpace(pattern)

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// rewrite returns the file for an engine, given by its name: only what p's target needs,
-// with the target last, and every base replaced by the result of base. Thus no engine
-// resolves names, arguments, platforms or targets by its own rules: buildah 1.28 reads
-// FROM before it expands arguments, and BuildKit would fetch the image of "# syntax=".
+// rewrite returns the file for the named engine. It contains only what p's target needs, with
+// the target last, and base replaces every base. So no engine resolves names, arguments,
+// platforms or targets by its own rules: buildah 1.28 reads FROM before it expands arguments,
+// and BuildKit would fetch the image of "# syntax=".
 //
-// p.mounts are copied into added stages. Otherwise every instruction keeps its line, and
-// every stage its number.
+// Added stages copy p.mounts. Apart from them, every instruction keeps its line, and every
+// stage its number.
 func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte, error) {
 	out := slices.Clone(f.lines)
 	f.expandGlobals(out, p.globals)

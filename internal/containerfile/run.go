@@ -19,7 +19,8 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// tailLines is how many of the last lines are kept, and mostLine how many characters of each.
+// tailLines is the number of last lines that are kept, and mostLine the number of characters of
+// each.
 const (
 	tailLines = 20
 	mostLine  = 1000
@@ -33,7 +34,7 @@ type output struct {
 	ctx  context.Context
 	path string
 	step func(line string)
-	disk string // where the engine writes, for the error of a full disk
+	disk string // where the engine writes, for the error about a full disk
 	mask mask   // secrets to mask everywhere
 
 	mu    sync.Mutex
@@ -58,9 +59,9 @@ func newOutput(ctx context.Context, path string, step func(string)) (*output, er
 	return o, nil
 }
 
-// Write never fails: on a full disk the child must report it, and not die of SIGPIPE.
-// Output is processed by lines, so that secrets are found; of a very long line the last
-// part is held back for that.
+// Write never fails: on a full disk the child must report the error, and not die of SIGPIPE.
+// Write processes output by lines, to find secrets. For the same reason it holds back the end
+// of a very long line.
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -104,7 +105,7 @@ func (o *output) tail() []string {
 	return append([]string(nil), lines...)
 }
 
-// forget drops the lines so far, so that an error shows those of the failed child.
+// forget drops the lines so far, so that an error shows only the lines of the failed child.
 func (o *output) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -136,9 +137,9 @@ type child struct {
 	args   []string
 	env    []string
 	stdin  io.Reader
-	stdout io.Writer // nil: with stderr, into the output
+	stdout io.Writer // nil: into the output, like stderr
 
-	attributes *syscall.SysProcAttr // nil: those of every program
+	attributes *syscall.SysProcAttr // nil: the attributes of every program
 	confined   *confinement         // confine.sh runs it
 }
 

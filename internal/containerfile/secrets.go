@@ -168,7 +168,7 @@ func (j *job) readSecrets() error {
 }
 
 // secretFlags returns the flags of "build" that pass secrets, and the variables with their
-// values: everybody can read a process's arguments.
+// values. The values are not in arguments, which every user can read.
 func (j *job) secretFlags() (flags, variables []string) {
 	for i, id := range slices.Sorted(maps.Keys(j.secrets)) {
 		name := fmt.Sprintf("LIBRE_SECRET_%d", i)

@@ -60,9 +60,8 @@ func (s *storage) owner() int {
 	return os.Geteuid()
 }
 
-// runRoot returns the folder of state that must not survive a reboot. podman refuses a
-// path of more than 50 characters, and one that changes, so it depends only on the
-// storage's path.
+// runRoot returns the folder of state that must not survive a reboot. It depends only on the
+// storage's path: podman refuses a path that changes, or that has more than 50 characters.
 func (s *storage) runRoot() string { return s.runRootOf(os.Geteuid()) }
 
 func (s *storage) runRootOf(user int) string {
@@ -343,7 +342,7 @@ func (s *storage) imageConfig(id string) (dockerConfig, error) {
 	return readJSON[dockerConfig](filepath.Join(root, driver+"-images", id, name))
 }
 
-// prune returns the command that removes images without a name: all but the bases.
+// prune returns the command that removes all images without a name. Only the bases have names.
 func (s *storage) prune() []string {
 	if s.engine.Name == "buildah" {
 		return []string{"rmi", "--prune"}

@@ -17,13 +17,13 @@ const (
 	numIDs  = 0x80000000
 )
 
-// buildIDs maps the IDs of a namespace for build steps: no user of this machine, so that
-// its root cannot access root's files.
+// buildIDs maps the IDs of a namespace for build steps. It contains no user of this machine, so
+// the root of the namespace cannot access root's files.
 var buildIDs = []syscall.SysProcIDMap{{ContainerID: 0, HostID: firstID, Size: numIDs}}
 
-// engineIDs maps the IDs of a namespace for the engine's other commands. It also contains
-// the users of this machine, above the others: its root reads root's credentials and
-// layouts.
+// engineIDs maps the IDs of a namespace for the engine's other commands. Above the IDs for
+// builds it contains the users of this machine, so the root of the namespace can read root's
+// credentials and layouts.
 var engineIDs = append([]syscall.SysProcIDMap{{ContainerID: numIDs, HostID: 0, Size: firstID}}, buildIDs...)
 
 // inUserNamespace makes a process root of a user namespace, and sets the variables that

@@ -9,7 +9,7 @@ import (
 	filesystem "github.com/libresh/libre/internal/file"
 )
 
-// workPattern is that of the names of the folders of NewWork.
+// workPattern matches the names of the folders that NewWork makes.
 const workPattern = ".build-*"
 
 // NewWork makes a folder for Request.Work below dir, and removes leftovers of killed
@@ -31,7 +31,7 @@ func (b *Builder) NewWork(dir string) (work string, remove func(), err error) {
 	}
 }
 
-// CleanWork removes the folders of NewWork that killed builds left below dir.
+// CleanWork removes the folders below dir that NewWork made and killed builds left.
 func (b *Builder) CleanWork(dir string) {
 	eachLeft(dir, func(left string) {
 		b.storage.killPauseProcess(left)
@@ -39,13 +39,13 @@ func (b *Builder) CleanWork(dir string) {
 	})
 }
 
-// LeftWork is the size in bytes of what CleanWork removes.
+// LeftWork returns the size of what CleanWork removes, in bytes.
 func LeftWork(dir string) (bytes int64) {
 	eachLeft(dir, func(left string) { bytes += filesystem.Size(os.DirFS(left), ".") })
 	return bytes
 }
 
-// eachLeft calls do for each folder that no build holds.
+// eachLeft calls do for each folder that no build has locked.
 func eachLeft(dir string, do func(left string)) {
 	folders, _ := filepath.Glob(filepath.Join(dir, workPattern))
 	for _, folder := range folders {

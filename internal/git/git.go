@@ -121,5 +121,5 @@ func (c Command) tail(messages string) string {
 	return tail
 }
 
-// mostMessages is how many bytes at the end of git's messages are kept.
+// mostMessages is the number of bytes that are kept of the end of git's messages.
 const mostMessages = 16 << 10

@@ -2,7 +2,7 @@ package git
 
 import "regexp"
 
-// What git prints where it has no login, or one without the right.
+// What git prints if it has no login, or if the login may not push.
 const (
 	noLogin = `could not read (Username|Password) for`
 	noRight = noLogin + `|Authentication failed for|returned error: 40[13]`
@@ -14,11 +14,11 @@ var (
 	pushRefused = regexp.MustCompile(noRight + `|Permission denied|Write access to repository not granted`)
 )
 
-// IsHidden reports whether git's output says that a server over HTTP does not show a
-// repository. Servers say the same of one that is private and of one that does not exist.
+// IsHidden reports whether git's output says that an HTTP server does not show a repository.
+// Servers give the same answer for a private repository and for a missing one.
 func IsHidden(output string) bool { return hidden.MatchString(output) }
 
-// CannotLogIn reports whether git's or ssh's output says that there is no login or key, or
+// CannotLogIn reports whether the output of git or ssh says that there is no login or key, or
 // that it cannot be read.
 func CannotLogIn(output string) bool { return cannotLogIn.MatchString(output) }
 

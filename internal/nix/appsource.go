@@ -16,8 +16,8 @@ type AppSource struct {
 	Identity string `json:"identity"` // hash over all that its content depends on, in hexadecimal
 }
 
-// AppSource is the source of an app, or of one of its variants ("" for the app), with the first
-// of its changes.
+// AppSource returns the source of an app, or of one of its variants ("" for the app itself),
+// with the first changes of its list of changes.
 func (c *Catalogue) AppSource(ctx context.Context, app, variant string, changes int) (AppSource, error) {
 	system, err := MachineSystem()
 	if err != nil {
@@ -67,8 +67,8 @@ func (n *Nix) WithOutput(ctx context.Context, output catalog.Derivation, on func
 	return use(output.Out)
 }
 
-// IsWrongHash reports whether an error says that what was fetched has another hash than the
-// definition, whether an evaluation fetched it or a build.
+// IsWrongHash reports whether an error says that fetched content has another hash than the
+// definition names. An evaluation or a build may have fetched it.
 func IsWrongHash(err error) bool {
 	var failure *BuildFailure
 	return errors.As(err, &failure) && failure.Got != "" || err != nil && strings.Contains(err.Error(), "NAR hash mismatch in input")

@@ -10,12 +10,12 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// remoteBuilds is what Nix says of other machines that build (builders in nix.conf).
+// remoteBuilds collects what Nix reports of remote builders (builders in nix.conf).
 type remoteBuilds struct {
 	unreachable []*unreachable
 	refused     map[string]refusal // by derivation
-	without     map[string]bool    // systems of derivations that no machine takes
-	malformed   string             // why Nix cannot read the list of machines
+	without     map[string]bool    // systems that no builder builds for
+	malformed   string             // why Nix cannot read the list of builders
 	ssh         string             // what ssh printed last
 }
 
@@ -24,7 +24,7 @@ type unreachable struct {
 	told            bool
 }
 
-// refusal is the end of a derivation on another machine.
+// refusal is the failure of a derivation on a remote builder.
 type refusal struct{ builder, reason string }
 
 var (
@@ -37,7 +37,7 @@ var (
 	sshPrefix     = regexp.MustCompile(`^(?:ssh: |[^ ]+@[^ ]+: )`)
 )
 
-// read reports whether a message is about other machines.
+// read records a message about remote builders, and reports whether it is one.
 func (r *remoteBuilds) read(event LogEvent) bool {
 	if found := cannotBuildOn.FindStringSubmatch(event.Text); found != nil {
 		r.add(&unreachable{builder: found[1], reason: r.reason(found[2])})
@@ -68,7 +68,7 @@ func (r *remoteBuilds) read(event LogEvent) bool {
 	return false
 }
 
-// add adds a machine once: Nix asks it again for each derivation.
+// add records an unreachable builder once: Nix tries it again for each derivation.
 func (r *remoteBuilds) add(u *unreachable) {
 	for _, known := range r.unreachable {
 		if known.builder == u.builder {
@@ -78,7 +78,8 @@ func (r *remoteBuilds) add(u *unreachable) {
 	r.unreachable = append(r.unreachable, u)
 }
 
-// reason is why there is no connection. Where Nix only knows that it ended, ssh said why.
+// reason returns why there is no connection. If Nix only says that the connection ended, it
+// returns ssh's message.
 func (r *remoteBuilds) reason(said string) string {
 	said = connecting.ReplaceAllString(said, "")
 	if r.ssh != "" && !sshLine.MatchString(said) {
@@ -99,8 +100,8 @@ func (u *unreachable) String() string {
 	return fmt.Sprintf("cannot build on %s: %s: %s ssh %s, as the user that runs Nix's builds", u.builder, u.reason, doing, host)
 }
 
-// otherSystem explains that a derivation needs a machine of another system, or with other
-// features.
+// otherSystem explains that a derivation needs a builder with another system, or with other
+// features. It returns false if the message is about something else.
 func (r *remoteBuilds) otherSystem(drv, message string) (string, bool) {
 	required, current := requiredSystem.FindStringSubmatch(message), currentSystem.FindStringSubmatch(message)
 	if required == nil || current == nil {
@@ -124,13 +125,13 @@ func (r *remoteBuilds) otherSystem(drv, message string) (string, bool) {
 		required[1], current[1], current[1]), true
 }
 
-// The first form is that of Nix up to 2.29, the second of later versions.
+// Nix up to 2.29 uses the first form, later versions the second.
 var (
 	requiredSystem = regexp.MustCompile(`(?:^a |Required system: )'([^']+)'`)
 	currentSystem  = regexp.MustCompile(`(?:I am a |Current system: )'([^']+)'`)
 )
 
-// fault is the error of a list of machines that Nix cannot read; nil if it can.
+// fault returns an error if Nix cannot read the list of builders, and nil otherwise.
 func (r *remoteBuilds) fault(doing string) error {
 	if r.malformed == "" {
 		return nil
@@ -139,8 +140,8 @@ func (r *remoteBuilds) fault(doing string) error {
 		Fix: "write each as URL SYSTEM [KEY [JOBS]], such as --builders 'ssh://nix@arm.example aarch64-linux'"}
 }
 
-// warnOfBuilders reports the machines that cannot be reached, and of which no failure of a
-// derivation says so: others build in their place.
+// warnOfBuilders warns of the unreachable builders that no error of a derivation names: other
+// builders replace them.
 func (w *watcher) warnOfBuilders() {
 	for _, u := range w.remote.unreachable {
 		if !u.told {

@@ -13,17 +13,17 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// BinaryCache is a binary cache of Nix that gets what was built.
+// BinaryCache is a binary cache of Nix that receives build results.
 type BinaryCache struct {
 	To      string // its address: file://, https:// or s3://
 	KeyFile string // with the secret key that signs; Nix reads it
 }
 
-// storesAtOnce is how many paths one command names: a command line has a limit.
+// storesAtOnce is the number of paths in one command: a command line has a limit.
 const storesAtOnce = 1000
 
-// CopyTo copies store paths to a binary cache, with all that they refer to, signed. What is
-// there is not sent again.
+// CopyTo copies store paths and their closures to a binary cache, signed. It does not send
+// paths that the cache has.
 func (n *Nix) CopyTo(ctx context.Context, cache BinaryCache, paths []string) error {
 	to, err := cache.signing()
 	if err != nil {
@@ -38,7 +38,7 @@ func (n *Nix) CopyTo(ctx context.Context, cache BinaryCache, paths []string) err
 	return nil
 }
 
-// signing is the address with the name of the key's file, as Nix takes it.
+// signing returns the address with the path of the key's file, in Nix's form.
 func (c BinaryCache) signing() (string, error) {
 	to, err := url.Parse(c.To)
 	if err != nil {
@@ -51,8 +51,7 @@ func (c BinaryCache) signing() (string, error) {
 
 var errNoKey = errors.New("no secret key of Nix, which is NAME:BASE64")
 
-// CheckCacheKey reads the file of a secret key. Its errors have nothing of what is in the
-// file.
+// CheckCacheKey checks the file of a secret key. Its errors do not quote the file.
 func CheckCacheKey(file string) error {
 	content, err := os.ReadFile(file)
 	if err == nil {

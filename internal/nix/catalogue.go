@@ -318,8 +318,8 @@ func (c *Catalogue) finish(request Request, from *raw, failures map[string]error
 	}, nil
 }
 
-// inCatalogue replaces paths in the store, where Nix evaluates a copy of the catalogue,
-// by paths in the catalogue.
+// inCatalogue replaces paths in the store, where Nix evaluates a copy of the catalogue, with
+// paths in the catalogue.
 func inCatalogue(app catalog.App) {
 	for _, position := range app.Positions {
 		if position != nil {
@@ -337,7 +337,7 @@ func inCatalogue(app catalog.App) {
 	}
 }
 
-// hintUntracked adds to the error of an unknown app that git does not track it, so that
+// hintUntracked adds a note to the error about an unknown app: git does not track the app, so
 // Nix does not see it.
 func (c *Catalogue) hintUntracked(err error) error {
 	var unknown *catalog.UnknownError

@@ -26,8 +26,8 @@ func copiesFiles(version string) bool {
 	return !ok || strings.Contains(version, "Lix") || major == 2 && minor < 20
 }
 
-// runConfined runs nix in a catalogue's folder, so that it can read only the files that
-// it needs, and more. Without always it does so only if this Nix copies files.
+// runConfined runs nix in a catalogue's folder, so that it can read only the files that it
+// needs, and the paths in more. If always is false, it does so only if this Nix copies files.
 func (n *Nix) runConfined(ctx context.Context, cmd *exec.Cmd, always bool, more ...string) error {
 	if n.AllowLocalInputs {
 		return cmd.Run()
@@ -78,7 +78,7 @@ type confinedError struct{ error }
 
 func (e *confinedError) Unwrap() error { return e.error }
 
-// public lists files and folders without secrets; missing ones are ignored. Those in /etc
+// public lists files and folders without secrets; missing ones are ignored. The ones in /etc
 // are for names, hosts and certificates.
 var public = []string{
 	"/nix", "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/run/current-system/sw",
@@ -121,8 +121,8 @@ func userPaths() []string {
 	return paths
 }
 
-// addCheckout adds the files of a catalogue that nix reads: in a repository the tracked
-// ones and git's own, else all.
+// addCheckout adds the files of a catalogue that nix reads: in a repository the tracked files
+// and git's own, otherwise all.
 func addCheckout(ctx context.Context, dir string, readable *process.Readable) error {
 	commit, index, err := queryGit(ctx, dir)
 	if errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrMissing) {

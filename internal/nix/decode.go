@@ -39,7 +39,7 @@ func decode(doing string, printed []byte, result any) error {
 // notANumber matches the rest of what Nix prints for a number that JSON does not have: inf, -inf, nan.
 var notANumber = regexp.MustCompile(`^(inf|an)\b`)
 
-// notJSON says what a nix printed that ended without an error, and printed no JSON.
+// notJSON explains why the output of a successful nix is not JSON.
 func notJSON(printed []byte, offset int64) error {
 	switch {
 	case len(bytes.TrimSpace(printed)) == 0:
@@ -52,8 +52,9 @@ func notJSON(printed []byte, offset int64) error {
 
 const notUTF8 = "a string is not UTF-8"
 
-// unwritable matches the error of Nix's JSON library, from 2.1x on, for a string that is
-// not UTF-8. https://json.nlohmann.me/home/exceptions/#jsonexceptiontype_error316
+// unwritable matches the error of Nix's JSON library, from 2.1x on, about a string that is not
+// UTF-8.
+// https://json.nlohmann.me/home/exceptions/#jsonexceptiontype_error316
 var unwritable = regexp.MustCompile(`json\.exception\.type_error\.316`)
 
 // attributeName returns an attribute's name from its path in the result of [expression].

@@ -157,8 +157,8 @@ func fileOf(position string) string {
 
 var catalogueFile = regexp.MustCompile(`^(?:[^/]+/)*?apps/[^/]+/`)
 
-// isCatalogue reports whether a file is of a catalogue, which may be in a folder of its
-// repository, and not of nixpkgs, which has folders named apps too.
+// isCatalogue reports whether a file belongs to a catalogue, which may be in a folder of its
+// repository. It excludes nixpkgs, which has folders named apps too.
 func isCatalogue(file string) bool {
 	return catalogueFile.MatchString(file) && !strings.HasPrefix(file, "pkgs/") && !strings.HasPrefix(file, "/")
 }

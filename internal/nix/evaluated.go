@@ -21,8 +21,8 @@ var (
 	drvInStore = regexp.MustCompile(`^/nix/store/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+\.drv$`)
 )
 
-// check refuses what no definition of mkApp evaluates to. A stranger's flake need not use
-// mkApp, so its output is data from outside: names become files and tags, and paths are read.
+// check refuses values that no definition of mkApp evaluates to. A stranger's flake need not
+// use mkApp, so its output is outside data: names become files and tags, and paths are read.
 func (r *raw) check() error {
 	for _, key := range slices.Sorted(maps.Keys(r.Apps)) {
 		if err := checkApp(key, r.Apps[key]); err != nil {
@@ -59,7 +59,7 @@ func checkApp(key string, app catalog.App) error {
 	return nil
 }
 
-// mostBases is the number of images below each other; real ones have two or three.
+// mostBases is the largest number of images in a chain of bases; real chains have two or three.
 const mostBases = 20
 
 func checkSpec(spec *catalog.Spec, depth int) error {
@@ -101,7 +101,7 @@ func checkSpec(spec *catalog.Spec, depth int) error {
 	return nil
 }
 
-// storePathOnly reports whether a path is in the store, also if it has "..".
+// storePathOnly reports whether a path is in the store, even with ".." in it.
 func storePathOnly(in string) bool {
 	return inStore.MatchString(in) && path.Clean(in) == strings.TrimSuffix(in, "/")
 }

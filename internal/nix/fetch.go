@@ -85,8 +85,9 @@ func (n *Nix) SourcesInStore(ctx context.Context, specs []*catalog.Spec) (map[*c
 	return sources, nil
 }
 
-// unchangedSource returns the store path of a source without changes, whether it exists
-// or not. A source's identity (nix/source.nix) has its store path or hash; "" if not.
+// unchangedSource returns the store path of a source without changes, even if it does not
+// exist; "" for a source with changes. The source's identity (nix/source.nix) has its store
+// path or hash.
 func unchangedSource(identity json.RawMessage) string {
 	var source struct {
 		Source  string            `json:"source"`

@@ -15,9 +15,9 @@ import (
 	"github.com/nix-community/go-nix/pkg/derivation"
 )
 
-// FixedOutputs finds, among the dependencies of derivations, the fixed-output derivations
-// with one of the hashes (SRI): hash → derivation. If there are several, it is one that this
-// machine can build.
+// FixedOutputs finds, among the dependencies of derivations, the fixed-output derivations with
+// one of the hashes (SRI), and returns them by hash. If several have the hash, it returns one
+// that this machine can build.
 func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[string]string, error) {
 	const doing = "looking for fixed outputs with unknown hashes"
 	if len(drvs) == 0 {
@@ -61,7 +61,7 @@ func (n *Nix) FixedOutputs(ctx context.Context, drvs, hashes []string) (map[stri
 type Fixed struct {
 	Drv  string
 	Hash string   // SRI
-	URLs []string // that it fetches, if it names them
+	URLs []string // URLs that it fetches; empty if the derivation names none
 }
 
 // FixedOutputDiff compares the fixed outputs of two sets of derivations.
@@ -102,7 +102,7 @@ func (n *Nix) DiffFixedOutputs(ctx context.Context, before, after []string) (Fix
 	return change, nil
 }
 
-// requisites returns derivations and all that they depend on.
+// requisites returns derivations and all of their dependencies.
 func (n *Nix) requisites(ctx context.Context, drvs []string) (map[string]bool, error) {
 	all := map[string]bool{}
 	if len(drvs) == 0 {

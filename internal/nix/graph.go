@@ -12,8 +12,8 @@ import (
 	"github.com/nix-community/go-nix/pkg/derivation"
 )
 
-// Valid returns the valid ones of the store paths. A file that exists is not enough:
-// failed builds leave theirs behind.
+// Valid returns which of the store paths are valid. A file that exists is not enough: failed
+// builds leave files behind.
 func (n *Nix) Valid(ctx context.Context, paths []string) (map[string]bool, error) {
 	valid := map[string]bool{}
 	if len(paths) == 0 {
@@ -80,7 +80,7 @@ func readDerivation(path string) (*derivation.Derivation, error) {
 	return read, nil
 }
 
-// Below returns a derivation and its dependencies in the graph, each with its least
+// Below returns a derivation and its dependencies in the graph, each with its shortest
 // distance.
 func (g Graph) Below(drv string) map[string]int {
 	steps := map[string]int{}

@@ -189,7 +189,7 @@ func (n *Nix) hostPackageSet(ctx context.Context) (StoreSource, error) {
 	return n.AddFS(ctx, nixcode.HostPackages(), map[string][]byte{"host.json": text})
 }
 
-// AddFS adds a tree of files to the store, with extra files over it.
+// AddFS adds a tree of files to the store. extra adds or replaces files.
 func (n *Nix) AddFS(ctx context.Context, code fs.FS, extra map[string][]byte) (StoreSource, error) {
 	key, err := hashFS(code)
 	if err != nil {

@@ -25,7 +25,7 @@ type Input struct {
 
 const storeFolder = "/nix/store/"
 
-// Inputs lists the inputs of the images' evaluation: those of flake.lock, or their
+// Inputs lists the inputs of the images' evaluation: the inputs in flake.lock, or their
 // overrides, and the parts of the host package set. If the lock file has two names for one
 // input, it uses the first.
 func (c *Catalogue) Inputs(ctx context.Context) ([]Input, error) {
@@ -116,7 +116,7 @@ func (r lockedRef) digest() map[string]string {
 	return digest
 }
 
-// hostParts returns the parts of the host package set in a folder; nil if it is another.
+// hostParts returns the parts of the host package set in a folder; nil if it is another folder.
 func hostParts(folder string) []Input {
 	content, err := os.ReadFile(filepath.Join(folder, "host.json"))
 	var host hostSet

@@ -10,10 +10,10 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// StoreName is a store path, with the name and version of its package where they are known.
+// StoreName is a store path, with the name and version of its package if they are known.
 type StoreName struct{ Path, PName, Version string }
 
-// Known is what evaluation knows of a store path. Whatever it does not know is empty.
+// Known is what an evaluation knows about a store path. Unknown fields are empty.
 type Known struct {
 	Path     string `json:"path"`
 	Known    bool   `json:"known"`    // the package was found
@@ -23,14 +23,15 @@ type Known struct {
 	PURL     string `json:"purl"`
 }
 
-// Question asks what the package set, as an image uses it, knows of store paths.
+// Question asks what an image's package set knows about store paths.
 type Question struct {
 	Spec  *catalog.Spec // of the image
 	Paths []StoreName
 }
 
-// Inventory asks the package set, in one evaluation, what it knows of the store paths of images.
-// The answers are in the order of the questions, each by store path.
+// Inventory asks the package set, in one evaluation, what it knows about the store paths of
+// images. It returns one map for each question, in the same order, with the answers by store
+// path.
 func (c *Catalogue) Inventory(ctx context.Context, questions []Question) ([]map[string]Known, error) {
 	var request Request
 	for _, q := range questions {
@@ -71,9 +72,9 @@ func (c *Catalogue) inventory(ctx context.Context, request Request, questions []
 	return all, nil
 }
 
-// ask evaluates a piece, and adds the answers to those of the questions. An attribute of the
-// package set that has the name of a package, and that cannot be evaluated at all, must not hide
-// the rest: then each image is asked about alone, and at last without looking up names.
+// ask evaluates a piece, and adds the answers to the answers of its questions. One attribute of
+// the package set that cannot be evaluated must not hide the other answers: after an error ask
+// evaluates each image alone, and if that fails too, without looking up packages by name.
 func (c *Catalogue) ask(ctx context.Context, flake Flake, p piece, all []map[string]Known) error {
 	var answers [][]Known
 	err := c.nix.Eval(ctx, flake, "libre", p.function(true), &answers)
@@ -99,20 +100,22 @@ func (c *Catalogue) ask(ctx context.Context, flake Flake, p piece, all []map[str
 	return nil
 }
 
-// A piece is what one evaluation asks.
+// A piece is what one evaluation asks about.
 type piece []part
 
-// A part asks of a question's paths.
+// A part asks about some paths of a question.
 type part struct {
 	question int // its index
 	Question
 }
 
-// maxPiece is less than Linux takes as one argument of a program, which is 128 KiB.
+// maxPiece is the largest size of a piece in bytes. Linux limits one argument of a program to
+// 128 KiB.
 const maxPiece = 100_000
 
-// inventoryPieces divides questions so that each piece fits into one argument: one piece, but for
-// thousands of paths. A path that several images have is written once a piece.
+// inventoryPieces divides questions so that each piece fits into one argument. There is only
+// one piece, unless there are thousands of paths. Each piece contains a path once, even if
+// several images have it.
 func inventoryPieces(questions []Question) (pieces []piece) {
 	var current piece
 	written, size := map[StoreName]bool{}, 0
@@ -124,7 +127,7 @@ func inventoryPieces(questions []Question) (pieces []piece) {
 			}
 			paths = nil
 		}
-		size += 200 // the names of the image, and what is around them
+		size += 200 // the names of the image, and the text around them
 		for _, path := range q.Paths {
 			if size > maxPiece {
 				add()
@@ -135,7 +138,7 @@ func inventoryPieces(questions []Question) (pieces []piece) {
 				size += len(path.expression())
 			}
 			written[path] = true
-			size += len(" 99999") // its place in the table
+			size += len(" 99999") // its index in the table
 			paths = append(paths, path)
 		}
 		add()
@@ -146,8 +149,8 @@ func inventoryPieces(questions []Question) (pieces []piece) {
 	return pieces
 }
 
-// function writes a piece as a function of the catalogue. An older library of the catalogue knows
-// nothing.
+// function returns a piece as a Nix function of the catalogue. If the catalogue's library is
+// older and has no inventory, the function returns an empty list.
 func (p piece) function(names bool) string {
 	var table, images strings.Builder
 	places := map[StoreName]int{}
@@ -168,7 +171,7 @@ func (p piece) function(names bool) string {
 	return fmt.Sprintf("libre: let table = [%s ]; in map (libre.inventory or (_: [ ])) [%s ]", table.String(), images.String())
 }
 
-// expression writes a store path in Nix.
+// expression returns a store path as a Nix expression.
 func (s StoreName) expression() string {
 	orNull := func(text string) string {
 		if text == "" {

@@ -89,10 +89,10 @@ type activity struct {
 	expected map[int]int64 // its last resSetExpected, by kind of activity
 }
 
-// A total sums the progress of all activities of one kind, as Nix's own
-// progress bar does (src/libmain/progress-bar.cc).
+// A total sums the progress of all activities of one kind, like Nix's own progress bar
+// (src/libmain/progress-bar.cc).
 type total struct {
-	sum      LogProgress // of all activities; Done, Expected and Failed of ended ones stay
+	sum      LogProgress // the sum over all activities; Done, Expected and Failed of ended ones stay
 	expected int64       // announced by resSetExpected
 	reported LogProgress
 }

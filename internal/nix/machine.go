@@ -16,8 +16,8 @@ const (
 	fixMemory = "if memory was full (see dmesg), let Nix do less at once with max-jobs = 1 and cores = 1 in nix.conf; run the same command again"
 )
 
-// machineFaults are errors of this machine, which no definition causes. The texts are those
-// of the C library, of SQLite and of Nix.
+// machineFaults are errors that this machine causes, and no definition. The texts come from the
+// C library, from SQLite and from Nix.
 var machineFaults = []struct {
 	text *regexp.Regexp
 	fix  string
@@ -33,7 +33,7 @@ var machineFaults = []struct {
 // inDefinition matches the beginning of a message about a file of the catalogue.
 var inDefinition = regexp.MustCompile(`^(\S*/)?apps/\S+:\d+:\d+: `)
 
-// machineFault explains an error of Nix that this machine causes; nil if it is another one.
+// machineFault explains an error of Nix that this machine causes; nil for other errors.
 func machineFault(doing, message string) error {
 	if inDefinition.MatchString(message) {
 		return nil // a definition may throw any text
@@ -63,14 +63,14 @@ func signalled(doing string, err error) error {
 }
 
 var (
-	// The first form is that of Nix up to 2.29, the second of later versions.
+	// Nix up to 2.29 uses the first form, later versions the second.
 	endedBySignal = regexp.MustCompile(`(?:builder for '[^'\n]*'|[Bb]uilder) failed due to signal (\d+)`)
 	outOfTime     = regexp.MustCompile(`timed out after \d+ seconds(?: of silence)?`)
 	fullDisk      = machineFaults[0].text
 )
 
-// builderEnd explains the failure of a builder that did not end by itself, or whose disk was
-// full: the last line of its output does not say so.
+// builderEnd explains the failure of a builder that a signal ended, or whose disk was full: the
+// last line of its output does not say so.
 func builderEnd(message string, tail []string) (string, bool) {
 	if found := endedBySignal.FindStringSubmatch(message); found != nil {
 		if found[1] == "9" {

@@ -32,7 +32,7 @@ func mirrorSettings(mirrors ...Mirror) []string {
 // overHTTP matches URLs for a login with a password or token.
 var overHTTP = regexp.MustCompile(`^https?://`)
 
-// needsLogin reports whether an evaluation failed as a repository is private, or may be.
+// needsLogin reports whether an evaluation failed because a repository is private, or may be.
 func needsLogin(failure error) bool {
 	return errors.Is(failure, errHiddenLogin) || git.IsHidden(failure.Error())
 }

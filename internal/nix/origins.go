@@ -12,33 +12,33 @@ import (
 	"github.com/nix-community/go-nix/pkg/derivation"
 )
 
-// Origin is what the derivation of a store path says of it. Whatever it does not say is empty.
+// Origin is what the derivation of a store path says about it. Unknown fields are empty.
 type Origin struct {
 	PName, Version string
-	Source         Fixed // what is fetched as src
+	Source         Fixed // what src fetches
 	Patches        []PatchFile
-	Modules        Folder // where the Go modules that it was built from are, if it was
+	Modules        Folder // where its Go modules are, if it was built from some
 }
 
-// Folder is a folder in what a derivation makes, or in a store path that no derivation makes:
-// then Drv is "".
+// Folder is a folder in the output of a derivation, or in a store path that no derivation
+// makes. In the second case Drv is "".
 type Folder struct {
 	Output
-	Name string // relative to the store path; "" for that itself
+	Name string // relative to the store path; "" for the store path itself
 }
 
-// Dir is its absolute path.
+// Dir returns the folder's absolute path.
 func (f Folder) Dir() string { return path.Join(f.Path, f.Name) }
 
 // PatchFile is a patch that a derivation applies.
 type PatchFile struct {
 	Path string // in the store
-	Hash string // of the file: sha256:BASE16; empty where it is not in the store, or is fetched under another hash
-	URL  string // that it is fetched from
+	Hash string // hash of the file: sha256:BASE16; empty if the file is not in the store and its sha256 is unknown
+	URL  string // where it is fetched from
 }
 
-// Origins reads what derivations say of store paths that they or their dependencies make.
-// A path that none of them makes, such as a file of the catalogue, is left out.
+// Origins reads what derivations say about the store paths that they or their dependencies
+// make. It omits paths that no derivation makes, such as a file of the catalogue.
 func Origins(drvs, paths []string) (map[string]Origin, error) {
 	graph := drvGraph{read: map[string]*derivation.Derivation{}, makes: map[string]string{}}
 	wanted := map[string]bool{}
@@ -56,7 +56,7 @@ func Origins(drvs, paths []string) (map[string]Origin, error) {
 			seen[drv] = true
 			read, err := graph.get(drv)
 			if errors.Is(err, fs.ErrNotExist) {
-				continue // the garbage collector took it: its paths came from elsewhere
+				continue // garbage collection removed it: its paths came from elsewhere
 			}
 			if err != nil {
 				return nil, err
@@ -73,10 +73,10 @@ func Origins(drvs, paths []string) (map[string]Origin, error) {
 	return found, nil
 }
 
-// drvGraph has derivations that were read.
+// drvGraph holds the derivations that were read.
 type drvGraph struct {
 	read  map[string]*derivation.Derivation
-	makes map[string]string // store path → derivation, of those that were read
+	makes map[string]string // store path → the derivation that makes it
 }
 
 func (g drvGraph) get(drv string) (*derivation.Derivation, error) {
@@ -99,7 +99,7 @@ func (g drvGraph) get(drv string) (*derivation.Derivation, error) {
 func (g drvGraph) origin(read *derivation.Derivation) Origin {
 	environment := variables(read)
 	for input := range read.InputDerivations {
-		_, _ = g.get(input) // what cannot be read makes nothing that is found
+		_, _ = g.get(input) // an unreadable derivation makes no path that is looked up
 	}
 	origin := Origin{PName: environment.text("pname"), Version: environment.text("version")}
 	for _, patch := range environment.list("patches") {
@@ -116,7 +116,7 @@ func (g drvGraph) origin(read *derivation.Derivation) Origin {
 	return origin
 }
 
-// fetched is the fixed-output derivation that makes a path; nil if there is none.
+// fetched returns the fixed-output derivation that makes a path; nil if there is none.
 func (g drvGraph) fetched(path string) *Fixed {
 	drv := g.makes[path]
 	if drv == "" || g.read[drv].Outputs["out"] == nil || g.read[drv].Outputs["out"].HashAlgorithm == "" {
@@ -142,7 +142,7 @@ func (g drvGraph) patch(file string) PatchFile {
 	return patch
 }
 
-// Name is the name of a patch's file.
+// Name returns the name of the patch's file, without a store hash.
 func (p PatchFile) Name() string {
 	name := path.Base(p.Path)
 	if path.Dir(p.Path) == "/nix/store" {
@@ -162,7 +162,7 @@ type env struct {
 func variables(read *derivation.Derivation) env {
 	e := env{plain: read.Env}
 	if text := read.Env["__json"]; text != "" {
-		_ = json.Unmarshal([]byte(text), &e.structured) // what is not JSON says nothing
+		_ = json.Unmarshal([]byte(text), &e.structured) // text that is not JSON has no attributes
 	}
 	return e
 }

@@ -44,7 +44,7 @@ const tailLines = 10
 func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent), options ...string) (map[string]*BuildFailure, error) {
 	system, _ := MachineSystem()
 	watcher := &watcher{nix: n, system: system, missing: &missingReader{}, failures: map[string]*BuildFailure{}, on: on}
-	tried := map[string]bool{} // derivations that were fetched with a login
+	tried := map[string]bool{} // derivations that libre tried to fetch with a login
 	for {
 		known := len(watcher.failures)
 		err := n.realise(ctx, outputs, roots, watcher, options)
@@ -197,14 +197,14 @@ func (w *watcher) event(event LogEvent) {
 	w.on(event)
 }
 
-// fail records why a derivation failed: a hash mismatch, or the last line of its output,
-// which says more than nix's exit code.
+// fail records why a derivation failed: a hash mismatch, or the last line of the builder's
+// output, which is clearer than nix's exit code.
 func (w *watcher) fail(drv, message string) *BuildFailure {
 	if w.failures[drv] != nil {
 		return w.failures[drv]
 	}
 	if refused, ok := w.remote.refused[drv]; ok {
-		message = refused.reason // the machine's, which says more
+		message = refused.reason // the remote builder's message, which is clearer
 	}
 	failure := &BuildFailure{Drv: drv, Message: firstLine(message)}
 	w.failures[drv] = failure

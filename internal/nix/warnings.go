@@ -40,8 +40,8 @@ func (n *Nix) warnings(log string) {
 	}
 }
 
-// warnOfSandbox reports, once and without running Nix, that builds are not kept from this
-// machine. Nix's default on Linux is to keep them.
+// warnOfSandbox warns, once and without running Nix, that the sandbox is off. On Linux it is on
+// by default.
 func (n *Nix) warnOfSandbox() {
 	if value := UserSetting("sandbox"); value == "false" || value == "relaxed" {
 		n.warn("sandbox = " + value + ", so what is built can read and change this machine as Nix can: set sandbox = true in nix.conf")
