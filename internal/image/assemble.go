@@ -157,7 +157,7 @@ func writeTar(ctx context.Context, w io.Writer, fill func(*tree) error) error {
 	return t.tw.Close()
 }
 
-// mainPath gives the largest path; of equals, the first by name.
+// mainPath returns the largest path; of several, the first by name.
 func mainPath(paths []nix.PathInfo) string {
 	return slices.MinFunc(paths, func(a, b nix.PathInfo) int {
 		if a.NarSize != b.NarSize {
@@ -170,7 +170,7 @@ func mainPath(paths []nix.PathInfo) string {
 	}).Path
 }
 
-// writeLayers writes all layers, some at once, and gives them in the order of sources.
+// writeLayers writes all layers, some at once, and returns them in the order of sources.
 func writeLayers(ctx context.Context, l *layout.Layout, sources []layerSource, codec Codec, opts Options) ([]Layer, []error, error) {
 	layers := make([]Layer, len(sources))
 	var mu sync.Mutex
@@ -210,7 +210,7 @@ func writeLayers(ctx context.Context, l *layout.Layout, sources []layerSource, c
 	return layers, warnings, nil
 }
 
-// writeOnce takes a layer from the cache or writes it.
+// writeOnce takes a layer from the cache, or writes it.
 func writeOnce(ctx context.Context, l *layout.Layout, s layerSource, codec Codec, opts Options) (Layer, error, error) {
 	if err := ctx.Err(); err != nil {
 		return Layer{}, nil, err

@@ -14,8 +14,8 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// node is an entry of a file system, without content: only what is needed to resolve
-// paths.
+// node is an entry of a file system, with only what is needed to resolve paths: it has no
+// content.
 type node struct {
 	children map[string]*node // of a folder; nil for everything else
 	target   string           // of a symlink; "" for everything else
@@ -25,7 +25,7 @@ type node struct {
 // baseTree is the file system of an image, merged from its layers as an unpacker does: https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md
 type baseTree struct {
 	root *node
-	keep bool // ignore whiteouts: have the files of all layers
+	keep bool // ignore whiteouts: keep the files of all layers
 }
 
 const (
@@ -45,7 +45,7 @@ func readBaseTree(ctx context.Context, l *layout.Layout, layers []v1.Descriptor)
 	return t, nil
 }
 
-// assembledTree gives the file system of an assembled image, without the content of
+// assembledTree returns the file system of an assembled image, without the content of
 // store paths.
 func assembledTree(ctx context.Context, spec *Spec, storeRoot string) (*baseTree, error) {
 	sources, err := spec.sources(storeRoot)
@@ -158,9 +158,9 @@ func (t *baseTree) makeDir(name string, layer int) (*node, error) {
 	return at, nil
 }
 
-// lookup resolves a path in the image, with links on the way and, if follow is set, at
-// the end. Absolute targets start at the root of the image. real is the path without
-// links, relative; n is nil if there is no such entry.
+// lookup resolves a path in the image. It follows links on the way and, if follow is set, at
+// the end. Absolute link targets start at the root of the image. real is the relative path
+// without links; n is nil if there is no such entry.
 func (t *baseTree) lookup(name string, follow bool) (n *node, real string, err error) {
 	type place struct {
 		name string
@@ -198,7 +198,7 @@ func (t *baseTree) lookup(name string, follow bool) (n *node, real string, err e
 	return last.node, last.name, nil
 }
 
-// split gives the elements of a path, without empty ones and ".".
+// split returns the elements of a path, without empty ones and ".".
 func split(name string) []string {
 	var out []string
 	for part := range strings.SplitSeq(name, "/") {

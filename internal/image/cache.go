@@ -46,7 +46,7 @@ func NewCache(dir string) *Cache {
 	return &Cache{dir: dir, mem: map[string]storedLayer{}, writing: map[string]*sync.Mutex{}}
 }
 
-// Add records, for this run, which blob a layer is. The caller has verified it.
+// Add records which blob a layer is, for this run only. The caller has verified it.
 func (c *Cache) Add(layer Layer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,8 +77,8 @@ func (c *Cache) get(l *layout.Layout, key string, elsewhere func(v1.Hash) bool) 
 	return s, ok && (l.HasBlob(s.Digest, s.Size) || elsewhere != nil && elsewhere(s.Digest)), nil
 }
 
-// lock makes goroutines that want the same layer wait for the first one. Hold it from
-// before the look into the cache until the layer is written.
+// lock makes goroutines that want the same layer wait for the first one. The caller holds it
+// from before get until the layer is written.
 func (c *Cache) lock(key string) (unlock func()) {
 	c.mu.Lock()
 	m, ok := c.writing[key]

@@ -45,7 +45,7 @@ func (c Codec) mediaType() types.MediaType {
 	return types.OCILayer
 }
 
-// writer gives a compressor. Close it also after an error: it has goroutines.
+// writer returns a compressor. Close it even after an error: it has goroutines.
 func (c Codec) writer(w io.Writer) (io.WriteCloser, error) {
 	if c == Zstd {
 		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1))

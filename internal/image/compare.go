@@ -26,7 +26,7 @@ type Difference struct {
 	How      string // content differs at byte 4096; only in the published image; …
 }
 
-// String gives one line: layer 3 of 5 (…): /bin/hello: content differs at byte 4096.
+// String returns one line: layer 3 of 5 (…): /bin/hello: content differs at byte 4096.
 func (d Difference) String() string {
 	parts := []string{d.Platform, d.Where, d.Path, d.How}
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ": ")
@@ -98,7 +98,8 @@ func platformName(d v1.Descriptor) string {
 	return printable(d.Platform.String())
 }
 
-// compareManifests gives a difference or an error, since the digests differ.
+// compareManifests compares two manifests with different digests, so it returns a difference or
+// an error.
 func compareManifests(ctx context.Context, published, rebuilt layout.Source) (*Difference, error) {
 	var a, b v1.Manifest
 	rawA, rawB, err := documents(ctx, published, rebuilt, &a, &b)
@@ -146,7 +147,7 @@ func document(ctx context.Context, s layout.Source, into any) ([]byte, error) {
 	return raw, nil
 }
 
-// stack is the layers of one of the two images.
+// stack holds the layers of one of the two images.
 type stack struct {
 	name   string // published, rebuilt
 	open   func(context.Context, v1.Descriptor) (io.ReadCloser, error)
@@ -154,7 +155,7 @@ type stack struct {
 	titles []string // by layer; there may be fewer
 }
 
-// layerTitles gives the history entry of each layer, which in libre's images is its main
+// layerTitles returns the history entry of each layer, which in libre's images is its main
 // store path.
 func layerTitles(config v1.ConfigFile) []string {
 	var titles []string

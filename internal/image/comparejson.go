@@ -91,7 +91,7 @@ func element(list []any, i int) any {
 
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// keyPath gives the path of a key as jq writes it: .Env, ["8000/tcp"].
+// keyPath returns the path of a key as jq writes it: .Env, ["8000/tcp"].
 func keyPath(path, key string) string {
 	switch {
 	case !plainKey.MatchString(key):
@@ -163,7 +163,7 @@ func shortened(text string) string {
 	return text[:end] + "…"
 }
 
-// printable gives a string from an image unchanged if it is safe to print, or else
+// printable returns a string from an image unchanged if it is safe to print, or else
 // quoted.
 func printable(text string) string {
 	text = shortened(text)

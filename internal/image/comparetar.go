@@ -57,7 +57,7 @@ func compareTars(published, rebuilt io.Reader) (*entryDifference, error) {
 	}
 }
 
-// next gives the next header, nil at the end.
+// next returns the next header, nil at the end.
 func next(r *tar.Reader) (*tar.Header, error) {
 	h, err := r.Next()
 	if errors.Is(err, io.EOF) {
@@ -66,7 +66,7 @@ func next(r *tar.Reader) (*tar.Header, error) {
 	return h, err
 }
 
-// cleanName gives the path of an entry in the image.
+// cleanName returns the path of an entry in the image.
 func cleanName(h *tar.Header) string { return path.Clean("/" + h.Name) }
 
 func entryPath(h *tar.Header) string { return printable(cleanName(h)) }
@@ -146,7 +146,7 @@ func headerDifference(a, b *tar.Header) string {
 var headerRecords = []string{"path", "linkpath", "size", "uid", "gid", "uname", "gname", "mtime", "atime", "ctime"}
 
 // recordDifference compares all other PAX records: extended attributes, such as a file's
-// capabilities, and the own records of programs.
+// capabilities, and records that programs define.
 func recordDifference(a, b map[string]string) string {
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
 	slices.Sort(keys)

@@ -32,7 +32,7 @@ func (b bitset) each(f func(int)) {
 	}
 }
 
-// maskKey gives a map key for the elements of b that are in mask.
+// maskKey returns a map key for the elements of b that are in mask.
 func (b bitset) maskKey(mask bitset) string {
 	key := make([]byte, 0, len(b)*8)
 	for i, w := range b {
@@ -88,7 +88,7 @@ func newGraph(closure []nix.PathInfo) *graph {
 	return g
 }
 
-// find gives the index of a path, or -1.
+// find returns the index of a path, or -1.
 func (g *graph) find(path string) int {
 	if i, ok := g.index[path]; ok {
 		return i
@@ -96,9 +96,8 @@ func (g *graph) find(path string) int {
 	return -1
 }
 
-// order lists the paths, each after its references. A store has no cycles; if the input
-// has one, its members come last, by index, so that the plan is still valid and
-// deterministic.
+// order lists the paths, each after its references. A store has no cycles. If the input has
+// one, its members come last, by index: so the plan stays valid and deterministic.
 func (g *graph) order() []int {
 	waiting := make([]int, len(g.paths))
 	var ready, out []int

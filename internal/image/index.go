@@ -13,9 +13,9 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// Index writes the OCI index of an image, from its manifests, one per platform. There is
-// an index also for a single platform. Index sorts the manifests by platform. A manifest
-// without a platform and two for the same platform are errors.
+// Index writes the OCI index of an image, from its manifests, one per platform. A single
+// platform gets an index too. Index sorts the manifests by platform. It returns an error if a
+// manifest has no platform, or if two have the same one.
 func Index(ctx context.Context, l *layout.Layout, manifests []v1.Descriptor, annotations map[string]string) (v1.Descriptor, error) {
 	if len(manifests) == 0 {
 		return v1.Descriptor{}, errors.New("writing an image index: no manifests")

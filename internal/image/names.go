@@ -31,10 +31,10 @@ func checkName(name string) error {
 	}
 }
 
-// copyLayer copies the tar of a layer that an engine wrote, and gives the names that its
-// whiteouts delete, without opaque folders. A whiteout is an empty file. Other entries with
-// such a name are errors, since they would be lost, and so are devices 0:0, which are
-// whiteouts of overlayfs:
+// copyLayer copies the tar of a layer that an engine wrote, and returns the names that its
+// whiteouts delete, without opaque folders. A whiteout is an empty file. Another entry with
+// such a name is an error, because unpackers would lose it. So is a device 0:0, which is a
+// whiteout of overlayfs:
 // https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
 func copyLayer(w io.Writer, r io.Reader) (deleted []string, err error) {
 	copied := io.TeeReader(r, w)

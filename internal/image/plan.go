@@ -11,9 +11,10 @@ import (
 // debug layer. Overlay file systems support about 127.
 const MaxLayers = 100
 
-// largePath is the size in bytes from which a path gets its own layer, and below which a
-// layer is merged with the next. TestPlanMeasured prints the reason: half the size saves
-// 3 % of the transferred bytes, with half as many layers again; twice the size costs 6 %.
+// largePath is the size in bytes from which a path gets its own layer, and below which a layer
+// is merged with the next. TestPlanMeasured prints the reason: with half the size, images
+// transfer 3 % less and have half as many layers again; with twice the size, they transfer 6 %
+// more.
 const largePath = 1 << 20
 
 // Plan divides an image's closure into at most limit layers, the most basic first. It
@@ -48,7 +49,7 @@ func Plan(closure []nix.PathInfo, root string, limit int) [][]nix.PathInfo {
 	return g.layers(plan)
 }
 
-// layers gives the paths of each group of indices, sorted by comparePaths.
+// layers returns the paths of each group of indices, sorted by comparePaths.
 func (g *graph) layers(plan [][]int) [][]nix.PathInfo {
 	layers := make([][]nix.PathInfo, len(plan))
 	for i, members := range plan {
@@ -98,7 +99,7 @@ func (g *graph) cohorts(root int, large int64) [][]int {
 	return layers
 }
 
-// fold merges neighbours until only the last may be smaller than least bytes. It does not
+// fold merges neighbours until only the last group may be smaller than least bytes. It does not
 // change a group that is large enough.
 func (g *graph) fold(groups [][]int, least int64) [][]int {
 	var out [][]int
@@ -120,8 +121,8 @@ func (g *graph) fold(groups [][]int, least int64) [][]int {
 	return out
 }
 
-// sortLayers sorts the most basic layer first: by the largest closure of its members,
-// then by their names.
+// sortLayers sorts by the largest closure of a layer's members, then by their names: the most
+// basic layer comes first.
 func (g *graph) sortLayers(layers [][]int) {
 	weight := func(members []int) (most int64) {
 		for _, m := range members {

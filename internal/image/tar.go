@@ -124,7 +124,7 @@ func (t *tree) storePath(name, source string) error {
 	})
 }
 
-// executable gives 0777 if the owner may execute, as Nix decides it, or else 0.
+// executable returns 0777 if the owner may execute, as Nix decides it, or else 0.
 func executable(info fs.FileInfo) int64 {
 	if info.Mode()&0o100 != 0 {
 		return 0o777

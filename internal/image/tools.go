@@ -78,7 +78,7 @@ func AddTools(ctx context.Context, l *layout.Layout, spec ToolsSpec, opts Option
 	return result, err
 }
 
-// source gives the layer of tools on top of the given layers.
+// source returns the layer of tools on top of the given layers.
 func (s ToolsSpec) source(ctx context.Context, l *layout.Layout, layers []v1.Descriptor, storeRoot string) (layerSource, error) {
 	var base *baseTree
 	var err error
@@ -93,7 +93,7 @@ func (s ToolsSpec) source(ctx context.Context, l *layout.Layout, layers []v1.Des
 	return toolsLayer(base, s, storeRoot)
 }
 
-// toolsLayer plans the layer. Its key has every entry that is not part of a store path.
+// toolsLayer plans the layer. Its key includes every entry that is not part of a store path.
 func toolsLayer(base *baseTree, spec ToolsSpec, storeRoot string) (layerSource, error) {
 	names, err := toolNames(filepath.Join(storeRoot+spec.Root, "bin"))
 	if err != nil {

@@ -337,7 +337,7 @@ func TestAddToolsUnpacked(t *testing.T) {
 	}
 }
 
-// unpack gives the root file system of an image as buildah unpacks it.
+// unpack returns the root file system of an image as buildah unpacks it.
 func unpack(t testing.TB, source string) string {
 	t.Helper()
 	storage := t.TempDir()

@@ -116,7 +116,7 @@ var archives = map[string]anArchive{
 	"zst":    {url: "/source.tar.zst", pack: compressed("zstd")},
 }
 
-// serveArchives gives the tree and the SRI hash of each, and the server that has them.
+// serveArchives returns the tree and the SRI hash of each, and the server that has them.
 // The content is new each time, so that nothing of it is in the store.
 func serveArchives(t *testing.T) (address string, trees, hashes map[string]string) {
 	t.Helper()

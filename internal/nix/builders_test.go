@@ -13,7 +13,7 @@ const (
 	noneIs   = "Failed to find a machine for remote build!\nderivation: 2c4xcb773mw0kyjz2kpr7369fr8xn2hg-x.drv\nrequired (system, features): (%s, )\n1 available machines:\n(systems, maxjobs, supportedFeatures, mandatoryFeatures)\n(aarch64-linux, 1, , )"
 )
 
-// logged gives a watcher messages of Nix, and returns its failures and warnings.
+// logged passes messages of Nix to a watcher, and returns its failures and warnings.
 func logged(t *testing.T, messages ...string) (failures map[string]*BuildFailure, warnings []string) {
 	t.Helper()
 	n := &Nix{LogDir: t.TempDir(), Warn: func(warning string) { warnings = append(warnings, warning) }}

@@ -16,7 +16,7 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
-// requireNix gives the machine's nix. A developer without it may skip; where all
+// requireNix returns the machine's nix. A developer without it may skip; where all
 // tests are asked for, that is a failure.
 func requireNix(t *testing.T) *Nix {
 	t.Helper()

@@ -104,7 +104,7 @@ func (r *remembering) git(t *testing.T, args ...string) {
 	}
 }
 
-// evaluate gives what was evaluated, and whether nix ran for it.
+// evaluate returns what was evaluated, and whether nix ran for it.
 func (r *remembering) evaluate(t *testing.T) (result map[string]any, ran bool) {
 	t.Helper()
 	before := r.count()

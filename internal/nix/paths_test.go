@@ -145,7 +145,7 @@ func TestCleanPaths(t *testing.T) {
 	}
 }
 
-// evaluate gives what a Nix expression is.
+// evaluate returns the value of a Nix expression.
 func evaluate(t *testing.T, expression string, result any) {
 	t.Helper()
 	out, err := requireNix(t).run(t.Context(), "evaluating", call{program: "nix", operation: []string{"eval"}, flags: []string{"--impure", "--json", "--expr", expression}})

@@ -13,9 +13,9 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// PushIndex uploads what the registry lacks of an image of an OCI layout: blobs,
-// then manifests by digest, the index last. It writes no tag. It does not ask for blobs
-// that the repository is known to have, see MarkBlobPresent; the layout may lack blobs
+// PushIndex uploads the blobs and manifests of an image of an OCI layout that the registry
+// lacks: blobs, then manifests by digest, the index last. It writes no tag. It does not ask for
+// blobs that the repository is known to have, see MarkBlobPresent. The layout may lack blobs
 // that any repository is known to have.
 func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash, ref catalog.Ref) (name.Digest, error) {
 	tag, err := c.Tag(ref)
@@ -37,9 +37,9 @@ func (c *Client) PushIndex(ctx context.Context, layoutDir string, index v1.Hash,
 	return c.push(ctx, &t, index)
 }
 
-// Copy copies a manifest, with all that it names, from another registry to a repository
-// of this one, under the same digest. It writes no tag, and does not send larger blobs that
-// are there.
+// Copy copies a manifest and all that it names from another registry to a repository of this
+// one, under the same digest. It writes no tag, and does not send larger blobs that the
+// repository has.
 func (c *Client) Copy(ctx context.Context, from name.Digest, source *Client, ref catalog.Ref) (name.Digest, error) {
 	tag, err := c.Tag(ref)
 	if err != nil {
@@ -53,8 +53,8 @@ func (c *Client) Copy(ctx context.Context, from name.Digest, source *Client, ref
 	return c.push(ctx, &t, digest)
 }
 
-// push sends a manifest and what it names, and keeps the manifest for SetTag. It does not
-// read it back: SetTag does, and what attaches to it.
+// push sends a manifest and what it names, and keeps the manifest for SetTag. It does not read
+// the manifest back: SetTag and later attachments do.
 func (c *Client) push(ctx context.Context, t *transfer, digest v1.Hash) (name.Digest, error) {
 	subject := t.repository.Digest(digest.String())
 	if err := t.run(ctx, digest); err != nil {

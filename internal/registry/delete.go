@@ -11,8 +11,8 @@ import (
 )
 
 // Delete deletes a manifest or a tag. With a manifest, most registries delete the tags that
-// point to it. The bytes go when the registry collects its garbage. It is ErrNotFound if
-// there is no such manifest or tag.
+// point to it. The registry's garbage collection frees the space later. If there is no such
+// manifest or tag, the error is ErrNotFound.
 func (c *Client) Delete(ctx context.Context, reference name.Reference) error {
 	err := c.remove(ctx, reference)
 	if err == nil {

@@ -26,8 +26,8 @@ func (c *Client) Warm(ctx context.Context) {
 	}
 }
 
-// greeter sends GET /v2/, with which every repository's login begins, once to each host.
-// It also finds out once whether a host on the loopback address uses HTTP or HTTPS.
+// greeter sends GET /v2/ once to each host: every repository's login begins with it. It also
+// finds out once whether a host on the loopback address uses HTTP or HTTPS.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support
 type greeter struct {
 	inner http.RoundTripper
@@ -42,7 +42,7 @@ type greetings struct {
 	at      time.Time // of the last failure
 }
 
-// failureStands is how long a host that did not answer is not asked again: each
+// failureStands is how long libre does not ask a host again after it did not answer: each
 // repository asks, and waiting for each would take too long.
 const failureStands = time.Minute
 
@@ -112,8 +112,8 @@ func (g *greetings) plain(scheme string, err error) error {
 	return err
 }
 
-// isRegistry reports whether a refusal of GET /v2/ is from a registry, which then wants no
-// login, and not from any other server.
+// isRegistry reports whether a refusal of GET /v2/ comes from a registry, and not from another
+// server. Such a registry needs no login.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
 func isRegistry(refusal []byte) bool {
 	var answer struct {

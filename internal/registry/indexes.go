@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// readList reads an image index as a stream: descriptors that keep refuses are dropped at
-// once (nil keeps all). is is false for anything else, such as a web page, an error or a
-// list of another kind. Elements that are not descriptors, or are larger than that of an
-// attachment can be, are left out.
+// readList reads an image index as a stream. It drops the descriptors that keep refuses at
+// once; a nil keep keeps all. It omits elements that are not descriptors, or that are larger
+// than an attachment's descriptor can be. is is false for anything but an index, such as a web
+// page, an error or a list of another kind.
 func readList(content io.Reader, keep func(*v1.Descriptor) bool) (list v1.IndexManifest, is bool, err error) {
 	from := &limited{content, mostListed, nil}
 	members := jsonScan{Reader: bufio.NewReaderSize(from, 32<<10)}
@@ -85,8 +85,8 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// jsonScan reads JSON value by value. It only finds the ends of values, and accepts text
-// that is nearly JSON.
+// jsonScan reads JSON value by value. It only finds the ends of values, and accepts some text
+// that is not quite JSON.
 type jsonScan struct {
 	*bufio.Reader
 	raw []byte // of the current value

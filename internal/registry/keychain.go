@@ -99,7 +99,7 @@ func (k *Keychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
 }
 
 // login returns the login that a file, or its helper, has for a repository, one of its
-// namespaces, or its registry. The library knows registries only, and uses a namespace's
+// namespaces, or its registry. The library knows only registries: it would use a namespace's
 // login for the whole registry.
 func (k *Keychain) login(path string, target authn.Resource) (types.AuthConfig, error) {
 	f, err := k.read(path)

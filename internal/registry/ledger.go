@@ -8,9 +8,9 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// A ledger records which repositories have which blobs, as far as this run knows. It is
-// the only such record: who learns of a blob writes it here, who wants to send or write
-// one asks here. The zero value is empty.
+// A ledger records which repositories have which blobs, as far as this run knows. It is the
+// only such record: code that learns of a blob writes it here, and code that sends or writes a
+// blob asks here first. The zero value is empty.
 type ledger struct {
 	mu     sync.Mutex
 	blobs  map[v1.Hash]*blobEntry
@@ -23,8 +23,8 @@ type blobEntry struct {
 }
 
 // MarkBlobPresent records that a repository has blobs, which the caller read from an image
-// there. PushIndex does not ask for them or send them, and assumes that the repository
-// lacks smaller blobs that were not recorded.
+// there. PushIndex neither asks for them nor sends them. It assumes that the repository lacks
+// smaller blobs that were not recorded.
 func (c *Client) MarkBlobPresent(repository name.Repository, digests ...v1.Hash) {
 	c.blobs.add(repository, digests...)
 	c.blobs.setListed(repository)
@@ -74,8 +74,8 @@ func (l *ledger) anywhere(digest v1.Hash) (name.Repository, bool) {
 	return l.blobs[digest].repositories[0], true
 }
 
-// mountSource returns a repository of the same registry as another that has a blob, from
-// which the other can mount it; "" if there is none.
+// mountSource returns a repository in the same registry as other that has a blob, so that other
+// can mount the blob from it; "" if there is none.
 func (l *ledger) mountSource(digest v1.Hash, other name.Repository) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,8 +89,8 @@ func (l *ledger) mountSource(digest v1.Hash, other name.Repository) string {
 	return ""
 }
 
-// lock waits until nobody sends a blob: whoever waited can have it mounted. The caller
-// calls unlock when it has sent the blob.
+// lock waits until nobody sends the blob: after waiting, the caller can have it mounted. The
+// caller calls unlock when it has sent the blob.
 func (l *ledger) lock(digest v1.Hash) (unlock func()) {
 	l.mu.Lock()
 	e := l.entry(digest)
@@ -108,8 +108,8 @@ func (l *ledger) setListed(repository name.Repository) {
 	l.listed[repository] = true
 }
 
-// isListed reports whether MarkBlobPresent was called for a repository: what is not
-// recorded is most likely new to it.
+// isListed reports whether MarkBlobPresent was called for a repository. If so, a blob that is
+// not recorded is most likely new to it.
 func (l *ledger) isListed(repository name.Repository) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -123,7 +123,7 @@ func (c *Client) TagsOf(ctx context.Context, repo name.Repository) ([]string, er
 			return false, err
 		}
 		var page struct {
-			Tags json.RawMessage `json:"tags"` // there must be some, or null
+			Tags json.RawMessage `json:"tags"` // tags or null; nil if the answer is something else
 		}
 		var tags []string
 		if json.NewDecoder(io.LimitReader(response.Body, mostList)).Decode(&page) != nil || json.Unmarshal(page.Tags, &tags) != nil {
@@ -144,8 +144,8 @@ func (c *Client) TagsOf(ctx context.Context, repo name.Repository) ([]string, er
 // mostList is the largest size of a page of tags, in bytes.
 const mostList = 64 << 20
 
-// Anyone with push access may fill a subject's list of referrers. It is read as a stream,
-// and these limit what is kept of it. There are seldom more than some dozens.
+// Anyone with push access may fill a subject's list of referrers. So libre reads it as a stream
+// and limits what it keeps. A list seldom has more than some dozens.
 const (
 	mostReferrers  = 10_000
 	mostParts      = 1_000
@@ -153,12 +153,11 @@ const (
 	mostDescriptor = 64 << 10  // bytes of one referrer in the list; larger ones are not from libre
 )
 
-// Referrers lists the manifests of a repository, in any registry, that name a subject,
-// each once. They are from the referrers API, then byAPI is true, or, if that does not
-// answer with an index, from the list at the subject's tag. keep reports whether to keep a
-// descriptor, and may clear fields of it; nil keeps all. It is an error if the registry
-// wants a login, is too busy or broken, or lists too many.
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-referrers
+// Referrers lists the manifests of a repository, in any registry, that name a subject, each
+// once. They come from the referrers API if it answers with an index: then byAPI is true.
+// Otherwise they come from the list at the subject's tag. keep reports whether to keep a
+// descriptor, and may clear fields of it; nil keeps all. It is an error if the registry wants a
+// login, is too busy or broken, or lists too many.
 func (c *Client) Referrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, byAPI bool, err error) {
 	all, byAPI, err = c.listedReferrers(ctx, subject, keep)
 	if err != nil || byAPI {
@@ -202,9 +201,9 @@ func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep 
 	return all, is, err
 }
 
-// settles reports whether an answer shows if there is a list. Without one, Harbor before
-// 2.8 answers 401 and asks for no login
-// (https://github.com/goharbor/harbor/issues/18305), Artifactory answers 406
+// settles reports whether an answer shows whether the registry has a list of referrers. Some
+// registries without one give unusual answers: Harbor before 2.8 answers 401 without asking for
+// a login (https://github.com/goharbor/harbor/issues/18305), Artifactory answers 406
 // (https://github.com/google/go-containerregistry/pull/2026), and GitLab redirects to a page.
 func settles(response *http.Response) bool {
 	status := response.StatusCode
@@ -225,9 +224,9 @@ func listTag(subject name.Digest) name.Tag {
 	return subject.Context().Tag(strings.Replace(subject.DigestStr(), ":", "-", 1))
 }
 
-// taggedList reads the list at the subject's tag. It is empty if there is no such tag, or
-// if the tag has something other than an index, or the subject itself: GitLab takes the
-// name of the tag for the digest.
+// taggedList reads the list at the subject's tag. The list is empty if there is no such tag, or
+// if the tag has something other than an index. It is also empty if the tag has the subject
+// itself: GitLab takes the name of the tag for the digest.
 func (c *Client) taggedList(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (v1.IndexManifest, error) {
 	content, _, err := c.document(ctx, pullRequest{subject.Context(), http.MethodGet, "manifests/" + listTag(subject).TagStr(), acceptManifests})
 	if hasStatus(err, http.StatusNotFound) {

@@ -26,7 +26,7 @@ type Login struct {
 	transport http.RoundTripper
 }
 
-// Stored is where a login was stored.
+// Stored says where a login was stored.
 type Stored struct {
 	File    string // of docker or podman, which has the login or names the helper
 	Helper  string // the program that keeps it; "" if the file does
@@ -92,8 +92,8 @@ func (l *Login) check(ctx context.Context, username, password string) (asked boo
 	return challenge.Scheme != "", nil
 }
 
-// loginFile returns the file for a login: the one that the environment names, docker's, or
-// podman's if there is only that.
+// loginFile returns the file for a login: the file that the environment names, docker's, or
+// podman's if only podman has one.
 func loginFile() string {
 	if named := os.Getenv("REGISTRY_AUTH_FILE"); named != "" {
 		return named

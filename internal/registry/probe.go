@@ -32,10 +32,10 @@ var ProbeRef = catalog.Ref{Repository: "libre-probe", Tag: "probe"}
 // probeType is the type of the artifacts that Probe writes.
 const probeType = "application/vnd.sh.libre.probe.v1+json"
 
-// Probe publishes as a push does: two tiny artifacts, in turn at one tag, and a third
-// attached to the first. It removes what the registry lets it remove. Nothing else may use
-// the tag ref. Without the right to push, the error is a fault of kind Credentials; without
-// the repository, of kind NotFound.
+// Probe publishes like a push: two tiny artifacts, in turn at one tag, and a third that is
+// attached to the first. It removes what the registry allows it to remove. Nothing else may use
+// the tag ref. Without the right to push, the error is a fault of kind Credentials; without the
+// repository, it is of kind NotFound.
 func (c *Client) Probe(ctx context.Context, ref catalog.Ref) (Probe, error) {
 	var probe Probe
 	var digests []name.Digest
@@ -53,7 +53,7 @@ func (c *Client) Probe(ctx context.Context, ref catalog.Ref) (Probe, error) {
 	written := []name.Reference{tag, listTag(digests[0]), digests[0], digests[1]}
 	defer func() {
 		for _, reference := range written {
-			_ = c.remove(ctx, reference) // it is left there
+			_ = c.remove(ctx, reference) // if this fails, it stays there
 		}
 	}()
 	subject, err := c.Head(ctx, digests[0])

@@ -88,8 +88,8 @@ func (c *Client) Digest(ctx context.Context, reference string) (string, error) {
 	return found.Digest.String(), nil
 }
 
-// Describe returns what Head returns, for callers that say themselves what failed. If there
-// is no such manifest, the error is a *Refusal with status 404.
+// Describe returns what Head returns, for callers that add to the error themselves what failed.
+// If there is no such manifest, the error is a *Refusal with status 404.
 func (c *Client) Describe(ctx context.Context, reference name.Reference) (*v1.Descriptor, error) {
 	found, status, err := c.head(ctx, reference)
 	switch {
@@ -105,7 +105,7 @@ func (c *Client) Describe(ctx context.Context, reference name.Reference) (*v1.De
 	return &got.Descriptor, nil
 }
 
-// has reports whether a repository has a manifest. A false answer may be wrong.
+// has reports whether a repository has a manifest. It may have one even if has returns false.
 func (c *Client) has(ctx context.Context, reference name.Digest) (bool, error) {
 	_, status, err := c.head(ctx, reference)
 	if err == nil && status != http.StatusOK && status != http.StatusNotFound {
@@ -120,8 +120,8 @@ func (c *Client) has(ctx context.Context, reference name.Digest) (bool, error) {
 	return status == http.StatusOK, err
 }
 
-// heads returns whether a registry has answered HEAD correctly. Only then does 404 mean
-// that there is no such manifest.
+// heads returns the record of whether a registry has answered HEAD correctly. Only after that
+// does 404 mean that there is no such manifest.
 func (c *Client) heads(reference name.Reference) *atomic.Bool {
 	known, _ := c.headed.LoadOrStore(reference.Context().RegistryStr(), &atomic.Bool{})
 	return known.(*atomic.Bool)
@@ -150,8 +150,8 @@ func (c *Client) head(ctx context.Context, reference name.Reference) (*v1.Descri
 	return found, response.StatusCode, nil
 }
 
-// Get returns a manifest, or ErrNotFound. If the reference has a digest, so has the
-// manifest.
+// Get returns a manifest, or ErrNotFound. If the reference has a digest, the manifest has the
+// same one.
 func (c *Client) Get(ctx context.Context, reference name.Reference) (*Manifest, error) {
 	got, err := c.ReadManifest(ctx, reference)
 	if err != nil {
@@ -160,8 +160,8 @@ func (c *Client) Get(ctx context.Context, reference name.Reference) (*Manifest, 
 	return got, nil
 }
 
-// ReadManifest returns what Get returns, for callers that say themselves what failed, as
-// Describe.
+// ReadManifest returns what Get returns, for callers that add to the error themselves what
+// failed.
 func (c *Client) ReadManifest(ctx context.Context, reference name.Reference) (*Manifest, error) {
 	return c.readManifest(ctx, reference, mostSmall)
 }
@@ -246,8 +246,8 @@ func (c *Client) openBlob(ctx context.Context, repository name.Repository, diges
 	return content, nil
 }
 
-// ReadBlob opens a blob, for callers that say themselves what failed. The last read fails
-// if the content has another digest.
+// ReadBlob opens a blob, for callers that add to the error themselves what failed. The last
+// read fails if the content has another digest.
 func (c *Client) ReadBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (io.ReadCloser, error) {
 	hasher, err := v1.Hasher(digest.Algorithm)
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// realms lets a registry name a token server at a private address. go-containerregistry
-// refuses such a realm by its text, and accepts one on the registry's own host: so it gets
-// the realm as a path of that host. Whether the address is allowed is decided when it is
-// dialled, see web.LedBy.
+// realms lets a registry name a token server at a private address. go-containerregistry refuses
+// such a realm by its text, but accepts one on the registry's own host. So realms passes it the
+// realm as a path of that host. The check of the address is made when it is dialled, see
+// web.LedBy.
 // https://distribution.github.io/distribution/spec/auth/token/
 type realms struct{ inner http.RoundTripper }
 

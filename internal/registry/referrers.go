@@ -15,10 +15,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// PutManifest writes a manifest under its digest or a tag, in a repository of any
-// registry that has all that it names. Manifests with the same subject must be written one
-// after the other: without the referrers API they are in one list at a tag, which is read,
-// extended and written back.
+// PutManifest writes a manifest under its digest or a tag, in a repository of any registry. The
+// repository must have all that the manifest names. Manifests with the same subject must be
+// written one after the other: without the referrers API they share one list at a tag, which is
+// read, extended and written back.
 func (c *Client) PutManifest(ctx context.Context, reference name.Reference, mediaType types.MediaType, content []byte) error {
 	digest, _, err := v1.SHA256(bytes.NewReader(content))
 	if err != nil {
@@ -33,8 +33,8 @@ func (c *Client) PutManifest(ctx context.Context, reference name.Reference, medi
 	return c.putManifest(ctx, reference, manifest{digest, mediaType, content, names.Subject != nil})
 }
 
-// putManifest writes a manifest. If it has a subject, it is then in the list of the
-// subject's referrers.
+// putManifest writes a manifest. If it has a subject, putManifest also makes sure that the list
+// of the subject's referrers contains it.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
 func (c *Client) putManifest(ctx context.Context, reference name.Reference, m manifest) error {
 	noted, err := c.sendManifest(ctx, reference, m)
@@ -66,7 +66,7 @@ func (c *Client) putManifest(ctx context.Context, reference name.Reference, m ma
 	return c.noteReferrer(ctx, subject, referrer)
 }
 
-// noteReferrer adds to the list at a tag that replaces the referrers API.
+// noteReferrer adds a referrer to the list at a tag that replaces the referrers API.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
 func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer v1.Descriptor) error {
 	list, err := c.taggedList(ctx, subject, nil)
@@ -95,9 +95,9 @@ func (c *Client) putList(ctx context.Context, subject name.Digest, list v1.Index
 	return c.putManifest(ctx, listTag(subject), manifest{digest: digest, mediaType: types.OCIImageIndex, content: content})
 }
 
-// DeleteReferrer deletes a manifest that names a subject, and takes it out of the list at
-// the subject's tag. A registry that does not delete is no error: list the referrers to
-// know. It is one if the list cannot be read or written.
+// DeleteReferrer deletes a manifest that names a subject, and removes it from the list at the
+// subject's tag. It returns no error if the registry does not delete manifests: list the
+// referrers to find out. It returns an error if the list cannot be read or written.
 func (c *Client) DeleteReferrer(ctx context.Context, subject, referrer name.Digest) error {
 	list, err := c.taggedList(ctx, subject, nil)
 	if err != nil {
@@ -118,15 +118,15 @@ func (c *Client) DeleteReferrer(ctx context.Context, subject, referrer name.Dige
 	return err
 }
 
-// referrersAPI records whether a repository has it. It is kept by repository, since a
-// gateway may have several registries behind it.
+// referrersAPI records whether a repository has the referrers API. There is one record for each
+// repository, because a gateway may have several registries behind it.
 type referrersAPI struct {
 	mu           sync.Mutex
 	known, there bool
 }
 
-// keepsReferrers reports whether a registry lists a referrer that was just written. If it
-// has the API and does not list it, it is asked again the next time.
+// keepsReferrers reports whether a registry lists a referrer that was just written. If the
+// registry has the API but does not list the referrer, keepsReferrers asks again the next time.
 func (c *Client) keepsReferrers(ctx context.Context, subject name.Digest, referrer v1.Hash) (bool, error) {
 	found, _ := c.referrers.LoadOrStore(subject.Context().Name(), &referrersAPI{})
 	api := found.(*referrersAPI)

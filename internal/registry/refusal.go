@@ -108,8 +108,8 @@ func unanswered(doing string, err error) error {
 	return unreachable
 }
 
-// explainPush does what explain does, for writes. If a write fails with 404, the repository
-// or its project is missing, because some registries do not create them on push.
+// explainPush does what explain does, for writes. If a write fails with 404, the repository or
+// its project is missing: some registries do not create them on push.
 func explainPush(doing, registry string, err error) error {
 	err = explain(doing, registry, err)
 	var answer *fault.Fault
@@ -119,7 +119,7 @@ func explainPush(doing, registry string, err error) error {
 	return err
 }
 
-// isUnreachable reports whether the network failed. Otherwise the answer made no sense.
+// isUnreachable reports whether the network failed. If not, the answer made no sense.
 func isUnreachable(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) && !errors.Is(err, context.Canceled) || errors.As(err, new(*net.OpError)) || errors.As(err, new(*url.Error))
@@ -134,8 +134,8 @@ func oneLine(failure *transport.Error) string {
 // with it; "" if there is none.
 func refusalText(failure *transport.Error) string { return web.Said(body(failure)) }
 
-// body returns the body of a refusal. The library keeps the errors that it understands,
-// and any other body after the status.
+// body returns the body of a refusal. The library keeps the errors that it understands; it
+// appends any other body to the status.
 func body(failure *transport.Error) []byte {
 	if len(failure.Errors) > 0 {
 		understood, err := json.Marshal(map[string]any{"errors": failure.Errors})

@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// A session is the login to one repository: made at its first request, and kept. The
-// first request that writes replaces one that may only read; what reads uses it then.
+// A session is the login to one repository. It is made at the first request, and kept. The
+// first request that writes replaces a session that may only read; later reads use the new one.
 // When a token expires, the transport fetches another one.
 type session struct {
 	mu     sync.Mutex

@@ -23,8 +23,8 @@ const (
 	// smallBlob is the largest size, in bytes, of a blob that is sent with the request
 	// that begins its upload, without asking for it first: asking takes as long.
 	smallBlob = 64 << 10
-	// largeBlob is the size, in bytes, above which a blob is asked for even if a former
-	// image shows what is there: an earlier run may have sent it and stopped. The
+	// largeBlob is the size, in bytes, above which libre asks for a blob even if a former image
+	// shows what the registry has: an earlier run may have sent the blob and stopped. The
 	// registry may also refuse such a blob before it is sent.
 	largeBlob = 4 << 20
 	// cancelsAtOnce is how many uploads are cancelled at the same time.
@@ -134,8 +134,8 @@ func (t *transfer) hasBlob(ctx context.Context, digest v1.Hash) (bool, error) {
 	return status == http.StatusOK, err
 }
 
-// Lost reports whether a repository answers that it lacks one of some blobs. If it refuses
-// to answer, the blobs count as present.
+// Lost reports whether the repository lacks one of the blobs. If the repository refuses to
+// answer for a blob, the blob counts as present.
 func (c *Client) Lost(ctx context.Context, repository name.Repository, blobs []v1.Descriptor) (bool, error) {
 	for _, blob := range blobs {
 		status, err := c.headBlob(ctx, repository, transport.PullScope, blob.Digest)
@@ -215,7 +215,7 @@ func (c *Client) beginUpload(ctx context.Context, repository name.Repository, qu
 func uploadLocation(response *http.Response) (*url.URL, error) {
 	named := response.Header.Get("Location")
 	if upload := response.Header.Get("Docker-Upload-UUID"); named == "" && upload != "" {
-		named = url.PathEscape(upload) // below /v2/NAME/blobs/uploads/
+		named = url.PathEscape(upload) // relative to /v2/NAME/blobs/uploads/
 	}
 	if named == "" {
 		return nil, errors.New("the registry names no URL to upload to")
@@ -229,7 +229,7 @@ func uploadLocation(response *http.Response) (*url.URL, error) {
 		if location.Hostname() != asked.Hostname() {
 			return nil, fmt.Errorf("%s redirects the upload to %s without TLS: not followed", asked.Host, location.Host)
 		}
-		location.Scheme, location.Host = asked.Scheme, asked.Host // it does not know that a proxy adds TLS
+		location.Scheme, location.Host = asked.Scheme, asked.Host // the registry does not know that a proxy adds TLS
 	}
 	return location, nil
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// AcceptsZstd pushes a tiny image, by digest, whose one layer says that it is compressed by
-// zstd, and reports whether the registry takes it. It removes it again where it may. Some
-// registries know the media types of images, and refuse others.
+// AcceptsZstd reports whether a registry accepts images with layers of zstd. It pushes a tiny
+// image, by digest, with one layer of that media type, and removes it where it may. Some
+// registries check the media types of images, and refuse unknown ones.
 func (c *Client) AcceptsZstd(ctx context.Context, ref catalog.Ref) (bool, error) {
 	tag, err := c.Tag(ref)
 	if err != nil {
@@ -41,7 +41,7 @@ func (c *Client) AcceptsZstd(ctx context.Context, ref catalog.Ref) (bool, error)
 	} else if err != nil {
 		return false, explain("pushing an image with a zstd layer to "+tag.Context().String(), tag.RegistryStr(), err)
 	}
-	_ = c.remove(ctx, tag.Context().Digest(manifest.Digest.String())) // or it is left there
+	_ = c.remove(ctx, tag.Context().Digest(manifest.Digest.String())) // if this fails, it stays there
 	return true, nil
 }
 

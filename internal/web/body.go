@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// mostAhead is how many bytes of an answer are read into memory: all of a manifest. Of a
-// larger answer, and of a refusal, it is aheadOfLarge; the rest of a refusal is dropped.
+// mostAhead is how many bytes of an answer are read into memory: enough for any manifest. For a
+// larger answer, and for a refusal, it is aheadOfLarge; the rest of a refusal is dropped.
 const (
 	mostAhead    = 4 << 20
 	aheadOfLarge = 64 << 10

@@ -17,10 +17,10 @@ import (
 )
 
 // Servers name other URLs: in redirects, as token servers, for uploads. A server at a public
-// address must not make libre connect to what only this machine or its network can reach. A
-// server at a private address may name any URL: it could connect there itself. The check is
-// of the address that is dialled. A proxy, which the user chose, dials itself: then the check
-// is of the URL's text.
+// address must not make libre connect to an address that only this machine or its network can
+// reach. A server at a private address may name any URL: it could connect there itself. libre
+// checks the address that it dials. If a proxy dials, which the user chose, libre checks the
+// text of the URL.
 
 type leaderKey struct{}
 
@@ -31,8 +31,9 @@ func LedBy(ctx context.Context, server *url.URL) context.Context {
 
 type publicKey struct{}
 
-// PublicOnly marks requests for a URL that a stranger may have written, and what it leads to:
-// they connect to public addresses, and to one server that the user chose, if any.
+// PublicOnly marks requests for a URL that a stranger may have written, and requests that it
+// leads to. They connect only to public addresses, and to one server that the user chose, if
+// any.
 func PublicOnly(ctx context.Context, chosen *url.URL) context.Context {
 	return context.WithValue(ctx, publicKey{}, chosen)
 }
@@ -43,8 +44,8 @@ func isPublicOnly(request *http.Request) bool {
 	return marked && (chosen == nil || addressOf(chosen) != addressOf(request.URL))
 }
 
-// leader returns the server that named a request's URL: the first one, which the user
-// chose; false if the user chose the URL.
+// leader returns the server that named a request's URL: the first server of the chain, which
+// the user chose. It returns false if the user chose the URL.
 func leader(request *http.Request) (*url.URL, bool) {
 	if server, ok := request.Context().Value(leaderKey{}).(*url.URL); ok {
 		return server, true
@@ -65,13 +66,13 @@ func addressOf(place *url.URL) string {
 	return net.JoinHostPort(strings.ToLower(place.Hostname()), port)
 }
 
-// leadsPrivately reports whether all addresses at which a server was reached are private.
-// Behind a proxy only its name is known.
+// leadsPrivately reports whether a server was reached at private addresses only. Behind a
+// proxy, only the server's name is known.
 func (t *Transport) leadsPrivately(server *url.URL) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	addresses := map[string]bool{}
-	for _, scheme := range []string{"https", "http"} { // the scheme may have been found out since
+	for _, scheme := range []string{"https", "http"} { // scheme may have changed since, when it was detected
 		at := *server
 		at.Scheme = scheme
 		for address, private := range t.dialled[addressOf(&at)] {
@@ -141,7 +142,7 @@ func ledAstray(request *http.Request, err error) error {
 	return refusePrivate(request, private.address)
 }
 
-// refusePrivate is the error of a request to a private address.
+// refusePrivate returns the error of a request to a private address.
 func refusePrivate(request *http.Request, address string) error {
 	if server, led := leader(request); led {
 		return &ledAstrayError{server.Host, request.URL.Host, address}
@@ -159,12 +160,12 @@ func parseIP(host string) net.IP {
 // https://www.iana.org/assignments/iana-ipv4-special-registry
 var special = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),       // this network: 0.0.0.0 is this machine
-	netip.MustParsePrefix("100.64.0.0/10"),   // behind a provider's translation
+	netip.MustParsePrefix("100.64.0.0/10"),   // shared by a provider's customers
 	netip.MustParsePrefix("192.0.0.0/24"),    // protocol assignments
 	netip.MustParsePrefix("198.18.0.0/15"),   // benchmarks
 	netip.MustParsePrefix("240.0.0.0/4"),     // reserved, and broadcast
 	netip.MustParsePrefix("64:ff9b:1::/48"),  // local translation to IPv4
-	netip.MustParsePrefix("fec0::/10"),       // site-local, as it was
+	netip.MustParsePrefix("fec0::/10"),       // site-local, deprecated
 	netip.MustParsePrefix("100::/64"),        // discarded
 	netip.MustParsePrefix("2001:2::/48"),     // benchmarks
 	netip.MustParsePrefix("::ffff:0:0:0/96"), // translated
@@ -177,12 +178,12 @@ var translated = []struct {
 }{
 	{netip.MustParsePrefix("64:ff9b::/96"), 12}, // https://www.rfc-editor.org/rfc/rfc6052
 	{netip.MustParsePrefix("2002::/16"), 2},     // 6to4
-	{netip.MustParsePrefix("::/96"), 12},        // IPv4-compatible, as it was
+	{netip.MustParsePrefix("::/96"), 12},        // IPv4-compatible, deprecated
 }
 
-// IsPrivate reports whether an address can be reached from this machine or its network
-// only: loopback, private, link-local, shared by a provider's customers, multicast,
-// unspecified, reserved. An invalid address counts as private.
+// IsPrivate reports whether only this machine or its network can reach an address: loopback,
+// private, link-local, shared by a provider's customers, multicast, unspecified, reserved. An
+// invalid address counts as private.
 func IsPrivate(ip net.IP) bool {
 	address, ok := netip.AddrFromSlice(ip)
 	if !ok {
@@ -206,7 +207,7 @@ func IsPrivate(ip net.IP) bool {
 	return false
 }
 
-// isPrivateName reports by its text whether a host is private: a private address, in any
+// isPrivateName reports, from its text, whether a host is private: a private address, in any
 // form that some resolver accepts, or a name of this machine.
 func isPrivateName(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))

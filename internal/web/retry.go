@@ -25,7 +25,7 @@ const (
 type LimitError struct {
 	Host  string
 	Until time.Time
-	Said  string // by the server, on one line; "" without a reason
+	Said  string // the server's reason, on one line; "" if it gives none
 	Hint  string // how to raise the limit; "" if unknown
 }
 
@@ -52,12 +52,12 @@ func isRepeatable(request *http.Request) bool {
 		request.Context().Value(repeatableKey{}) != nil
 }
 
-// RoundTrip sends a request. If the server asks to wait, it waits up to a minute in all; if
-// the server asks for longer, it returns a LimitError, and so do later requests until then.
-// It repeats reads after temporary errors. A server that does not answer gets no more
-// requests for a minute. The body of a request with GetBody is opened each time it is sent.
-// RoundTrip reads the beginning of the answer to a read into memory, so that a broken
-// connection is repeated for small documents. It removes the request's secrets from
+// RoundTrip sends a request. If the server asks to wait, RoundTrip waits up to a minute in all.
+// If the server asks for longer, RoundTrip returns a LimitError, and later requests fail with
+// it too until then. RoundTrip repeats reads after temporary errors. A server that does not
+// answer gets no more requests for a minute. If the request has GetBody, its body is opened
+// each time it is sent. RoundTrip reads the beginning of the answer to a read into memory: so a
+// broken connection is repeated for small documents. It removes the request's secrets from
 // refusals.
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	quota := quotaOf(request)
@@ -140,8 +140,8 @@ type spentError struct{ error }
 
 func (e *spentError) Unwrap() error { return e.error }
 
-// Temporary reports whether a request without an answer may succeed later, and was not
-// repeated already.
+// Temporary reports whether a request that got no answer may succeed later. It returns false if
+// the request was repeated already.
 func Temporary(err error) bool {
 	return !errors.As(err, new(*spentError)) && temporary(nil, err)
 }
@@ -191,8 +191,8 @@ func (t *Transport) close(name string, until time.Time, err error) {
 	t.closed[name] = closure{until, err}
 }
 
-// limit reports whether an answer is that of a rate limit, and when the next request may be
-// sent. The order of the headers is that of GitHub's documentation.
+// limit reports whether an answer comes from a rate limit, and when the next request may be
+// sent. It reads the headers in the order of GitHub's documentation.
 // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
 func (t *Transport) limit(response *http.Response, err error, attempt int) (time.Time, bool) {
 	if err != nil || !slices.Contains([]int{http.StatusForbidden, http.StatusTooManyRequests, http.StatusTooEarly}, response.StatusCode) {
@@ -225,8 +225,8 @@ func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// RetriedCodes are the statuses after which the same request may succeed, besides those of
-// rate limits.
+// RetriedCodes are the statuses after which the same request may succeed, apart from the
+// statuses of rate limits.
 var RetriedCodes = []int{http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
 	http.StatusServiceUnavailable, http.StatusGatewayTimeout}
 
@@ -256,7 +256,7 @@ func Backoff(attempt int) time.Duration {
 	return time.Duration(float64(delay) * (0.7 + 0.6*rand.Float64()))
 }
 
-// backoff is Backoff, unless the server names a time.
+// backoff returns the server's waiting time if it names one, and Backoff otherwise.
 func backoff(response *http.Response, attempt int, now time.Time) time.Duration {
 	if response != nil {
 		if asked, found := retryAfter(response.Header, now); found {
@@ -271,8 +271,8 @@ func reopens(request *http.Request) bool {
 	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
 }
 
-// reopened returns a request with its body at the beginning, if it has GetBody. A request
-// that is sent again with another token has a body that was read.
+// reopened returns a request with its body at the beginning, if the request has GetBody. If a
+// request is sent again with another token, its body was read before.
 func reopened(request *http.Request) (*http.Request, error) {
 	if request.Body == nil || request.GetBody == nil {
 		return request, nil

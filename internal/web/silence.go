@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// mostSilences is how often a request without an answer is sent.
+	// mostSilences is how often a request is sent if no answer comes.
 	mostSilences = 2
 	// longestBeginning is the timeout for the beginning of an answer: all of a manifest.
 	longestBeginning = 2 * time.Minute
@@ -54,7 +54,7 @@ func listen(request *http.Request) *hearing {
 	return h
 }
 
-// within limits the time until the next call; 0: no limit.
+// within stops the former timer, and starts one that cancels the request; 0 starts none.
 func (h *hearing) within(long time.Duration) {
 	if h.timer != nil {
 		h.timer.Stop()
@@ -64,7 +64,7 @@ func (h *hearing) within(long time.Duration) {
 	}
 }
 
-// end stops listening, and returns the timeout if that was why err happened.
+// end stops listening. If a timeout caused err, it returns the timeout.
 func (h *hearing) end(err error) error {
 	h.within(0)
 	h.cancel(nil)

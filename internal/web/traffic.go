@@ -10,16 +10,16 @@ import (
 // use.
 type Traffic struct{ sent, received atomic.Int64 }
 
-// Sent is the number of bytes that were sent.
+// Sent returns the number of bytes that were sent.
 func (t *Traffic) Sent() int64 { return t.sent.Load() }
 
-// Received is the number of bytes that were received.
+// Received returns the number of bytes that were received.
 func (t *Traffic) Received() int64 { return t.received.Load() }
 
 // Receive adds bytes that another program received.
 func (t *Traffic) Receive(bytes int64) { t.received.Add(bytes) }
 
-// request counts what is sent with a request.
+// request counts the bytes of a request's body as they are sent.
 func (t *Traffic) request(request *http.Request) *http.Request {
 	if t == nil || request.Body == nil || request.Body == http.NoBody {
 		return request
@@ -38,7 +38,7 @@ func (t *Traffic) request(request *http.Request) *http.Request {
 	return counted
 }
 
-// response counts what an answer's body delivers.
+// response counts the bytes of an answer's body as they are read.
 func (t *Traffic) response(response *http.Response) {
 	if t != nil && response.Body != http.NoBody {
 		response.Body = &countedBody{response.Body, &t.received}

@@ -134,8 +134,8 @@ func (t *Transport) hostCerts(host string) (*hostCerts, error) {
 	return own, nil
 }
 
-// read adds the certificates in a folder: *.crt are authorities, *.cert with *.key are
-// client certificates. It skips files without permission, which are another user's.
+// read adds the certificates in a folder: *.crt are authorities, *.cert with *.key are client
+// certificates. It skips files that it may not read, which belong to another user.
 func (h *hostCerts) read(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -167,8 +167,8 @@ func (h *hostCerts) read(dir string) error {
 	return nil
 }
 
-// tlsConfig trusts the system's authorities, which SSL_CERT_FILE and SSL_CERT_DIR may
-// replace, and those for a host.
+// tlsConfig trusts the authorities for a host, and the system's, which SSL_CERT_FILE and
+// SSL_CERT_DIR may replace.
 func (t *Transport) tlsConfig(own *hostCerts) *tls.Config {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: t.options.Insecure} // the user gave --insecure
 	var more []*x509.Certificate

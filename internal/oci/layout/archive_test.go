@@ -243,7 +243,7 @@ func TestWriteArchivePodman(t *testing.T) {
 	}
 }
 
-// podmanStorage gives podman on a storage of its own.
+// podmanStorage returns podman with its own storage.
 func podmanStorage(t *testing.T) func(args ...string) *exec.Cmd {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "run") // a short path: podman takes no other

@@ -114,7 +114,7 @@ func (l *Layout) ReadJSON(d v1.Descriptor, into any) error {
 	return nil
 }
 
-// encode gives JSON without spaces, with sorted map keys and without escapes for HTML.
+// encode returns JSON without spaces, with sorted map keys and without escapes for HTML.
 // Digests of images depend on these bytes.
 func encode(document any) ([]byte, error) {
 	var b bytes.Buffer
@@ -177,7 +177,7 @@ func (f *blobFolders) close() {
 	}
 }
 
-// BlobPath gives the path of a blob, for other programs. It need not exist. To read a
+// BlobPath returns the path of a blob, for other programs. It need not exist. To read a
 // blob use OpenBlob.
 func (l *Layout) BlobPath(digest v1.Hash) string {
 	return filepath.Join(l.dir, blobName(digest))

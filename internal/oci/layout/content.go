@@ -112,8 +112,8 @@ func (l *Layout) Prune() (freed int64, err error) {
 	return freed, err
 }
 
-// Garbage is how many bytes Prune would delete, were it not for the entries of index.json
-// that drop chooses. It needs no lock, and tells of one moment.
+// Garbage returns how many bytes Prune would delete if index.json had no entries that drop
+// chooses. It takes no lock, so the number may be outdated at once.
 func (l *Layout) Garbage(drop func(v1.Descriptor) bool) (bytes int64, err error) {
 	unused, err := l.unused(drop)
 	for _, file := range unused {
@@ -128,8 +128,8 @@ type file struct {
 	size int64
 }
 
-// unused lists the blobs that no entry refers to, but those that drop chooses, and unfinished
-// files.
+// unused lists unfinished files, and the blobs that no entry refers to, except entries that
+// drop chooses.
 func (l *Layout) unused(drop func(v1.Descriptor) bool) (unused []file, err error) {
 	entries, err := l.Entries()
 	if err != nil {

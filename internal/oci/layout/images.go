@@ -34,9 +34,9 @@ func (l *Layout) Images(descriptors []v1.Descriptor) ([]v1.Descriptor, error) {
 	return out, nil
 }
 
-// Describe gives the descriptor of a manifest or an index by its digest. It need not be
-// in index.json. OCI allows documents without a media type: one with a list of manifests
-// is an index.
+// Describe returns the descriptor of a manifest or an index by its digest, which need not be in
+// index.json. OCI allows documents without a media type: one with a list of manifests is an
+// index.
 func (l *Layout) Describe(digest v1.Hash) (v1.Descriptor, error) {
 	content, err := l.ReadBlob(digest)
 	if err != nil {

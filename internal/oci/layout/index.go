@@ -39,11 +39,11 @@ func (l *Layout) index() (*v1.IndexManifest, error) {
 	return &index, nil
 }
 
-// StatIndex describes the file index.json. Unless the file, its time or its size
-// changed, the entries are the same.
+// StatIndex describes the file index.json. The entries stay the same as long as the file, its
+// time and its size do.
 func (l *Layout) StatIndex() (fs.FileInfo, error) { return l.stat(IndexFile) }
 
-// Find gives the entry with a name, and whether there is one.
+// Find returns the entry with a name, and whether there is one.
 func (l *Layout) Find(refName string) (v1.Descriptor, bool, error) {
 	entries, err := l.Entries()
 	if err != nil {
@@ -91,8 +91,8 @@ func named(refName string) func(v1.Descriptor) bool {
 	return func(d v1.Descriptor) bool { return d.Annotations[RefNameAnnotation] == refName }
 }
 
-// Update replaces the entries of index.json by the result of edit. Write the blobs of
-// an entry before, so that a reader never meets a manifest without its blobs.
+// Update replaces the entries of index.json with the result of edit. Write an entry's blobs
+// first, so that no reader finds a manifest without its blobs.
 func (l *Layout) Update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

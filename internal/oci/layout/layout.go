@@ -214,9 +214,8 @@ func createMissing(dir string, entries ...v1.Descriptor) error {
 	return nil
 }
 
-// Link turns an empty folder into a layout whose only entry is d, with a link to the
-// blobs of this layout. It is for programs that follow links, and take a layout of one
-// image only.
+// Link turns an empty folder into a layout whose only entry is d, with links to the blobs of
+// this layout. It is for programs that follow links, and accept only layouts of one image.
 func (l *Layout) Link(dir string, d v1.Descriptor) error {
 	blobs, err := filepath.Abs(filepath.Join(l.dir, blobsDir))
 	if err != nil {
@@ -254,7 +253,7 @@ func (l *Layout) checkLock() error {
 	return nil
 }
 
-// Dir gives the folder of the layout, as it was opened.
+// Dir returns the folder of the layout, as it was opened.
 func (l *Layout) Dir() string { return l.dir }
 
 // open opens a regular file of the layout. It follows no link, since another user may
@@ -296,7 +295,7 @@ func regular(root *os.Root, name string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// notOpened has the reason of an error, whose operation is no word of ours.
+// notOpened returns the reason of an error, as an error of opening name.
 func notOpened(name string, err error) error {
 	if reason := (*fs.PathError)(nil); errors.As(err, &reason) {
 		err = reason.Err

@@ -17,7 +17,7 @@ type Source struct {
 	Open func(context.Context, v1.Descriptor) (io.ReadCloser, error)
 }
 
-// Source gives an image of the layout.
+// Source returns an image of the layout.
 func (l *Layout) Source(d v1.Descriptor) Source {
 	return Source{d, func(_ context.Context, d v1.Descriptor) (io.ReadCloser, error) {
 		f, _, err := l.OpenBlob(d.Digest)

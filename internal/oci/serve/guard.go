@@ -9,9 +9,9 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// refuseBrowsers refuses requests that a page in a browser can send and a registry's
-// client does not: for a host that is no loopback address (DNS rebinding), from a page
-// of any origin, and with the content type of a form.
+// refuseBrowsers refuses requests that a page in a browser can send, and a registry's client
+// does not: requests to a host that is not a loopback address (DNS rebinding), requests from a
+// page of any origin, and requests with the content type of a form.
 // https://fetch.spec.whatwg.org/#origin-header
 // https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header
 func refuseBrowsers(r *http.Request) error {

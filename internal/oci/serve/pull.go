@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// repository gives what each layout has of a repository, the writable layout first;
+// repository returns what each layout has of a repository, the writable layout first;
 // nothing if the name is unknown.
 func (s *Server) repository(name string) ([]*repository, error) {
 	var parts []*repository
@@ -182,8 +182,8 @@ func (s *Server) catalog(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, "application/json", map[string]any{"repositories": list})
 }
 
-// page cuts a sorted list to the n entries after last, as the query asks, and links to
-// the rest.
+// page cuts a sorted list to the first n entries after last, as the query asks, and adds a link
+// to the rest.
 func page(w http.ResponseWriter, r *http.Request, list []string) ([]string, error) {
 	query := r.URL.Query()
 	if last := query.Get("last"); last != "" {

@@ -89,7 +89,7 @@ func manifestTarget(arg string, body []byte) (tag string, digest v1.Hash, err er
 	return "", digest, nil
 }
 
-// checkManifest refuses a manifest that no client could pull.
+// checkManifest refuses a manifest that clients cannot pull.
 func (s *Server) checkManifest(mediaType types.MediaType, body []byte) (manifestInfo, error) {
 	invalid := func(format string, args ...any) (manifestInfo, error) {
 		return manifestInfo{}, errorf(http.StatusBadRequest, "MANIFEST_INVALID", format, args...)
@@ -169,7 +169,7 @@ func (s *Server) errNotDeletable(name, arg string) error {
 	return errManifestUnknown(name, arg)
 }
 
-// bodyError turns an error in reading a request into one of the client's.
+// bodyError turns an error that occurred while reading a request into an error for the client.
 func bodyError(err error) error {
 	tooLarge := new(http.MaxBytesError)
 	switch {

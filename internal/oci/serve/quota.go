@@ -11,7 +11,7 @@ import (
 // quota counts the bytes that the writable folder holds.
 type quota struct{ used atomic.Int64 }
 
-// take reserves bytes; more than limit are an error for the client.
+// take reserves bytes. If they exceed limit, it returns an error for the client.
 func (q *quota) take(bytes, limit int64) error {
 	if used := q.used.Add(bytes); used > limit {
 		q.used.Add(-bytes)
@@ -36,7 +36,7 @@ func (w *quotaWriter) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// bytesIn gives the size of all files in a folder.
+// bytesIn returns the size of all files in a folder.
 func bytesIn(dir string) (bytes int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {

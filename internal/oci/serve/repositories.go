@@ -70,7 +70,7 @@ func splitRefName(refName string) (repo, tag string, ok bool) {
 	return repo, tag, nameRegexp.MatchString(repo) && tagRegexp.MatchString(tag)
 }
 
-// sizeOf gives the size of a blob, 0 if it is missing.
+// sizeOf returns the size of a blob, 0 if it is missing.
 func (l *served) sizeOf(digest v1.Hash) int64 {
 	f, info, err := l.OpenBlob(digest)
 	if err != nil {
@@ -80,7 +80,7 @@ func (l *served) sizeOf(digest v1.Hash) int64 {
 	return info.Size()
 }
 
-// repositories gives the present content of the layout, by name.
+// repositories returns the present content of the layout, by name.
 func (l *served) repositories() (map[string]*repository, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -193,7 +193,7 @@ func (l *served) update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) err
 	return err
 }
 
-// sortedKeys gives the keys of all maps in lexical order, as the API lists them.
+// sortedKeys returns the keys of all maps in lexical order, as the API lists them.
 func sortedKeys[V any](maps ...map[string]V) []string {
 	var keys []string
 	for _, m := range maps {

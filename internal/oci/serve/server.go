@@ -17,11 +17,11 @@ import (
 // A Server is a registry over a folder with an OCI image layout.
 //
 // An image's repository and tag come from its name in index.json:
-// "docs-backend-default:5.4.1-1" is tag 5.4.1-1 of docs-backend-default. The server
-// sees changes of the layout at once.
+// "docs-backend-default:5.4.1-1" is tag 5.4.1-1 of docs-backend-default. The server sees
+// changes of the layout at once.
 //
-// It has no users and no TLS: serve it on a loopback address only. It refuses requests
-// to other names, and from pages in a browser.
+// The server has no users and no TLS: listen on a loopback address only. It refuses requests to
+// other host names, and requests from pages in a browser.
 type Server struct {
 	// Limit is how many bytes the writable folder may hold, unfinished uploads
 	// included.
@@ -116,7 +116,7 @@ func errMethod(r *http.Request, allow string) error {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-	// No browser shows the content, which others made.
+	// A browser must not display the content, which others made.
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	err := refuseBrowsers(r)

@@ -181,8 +181,8 @@ func (up *upload) verify(digest v1.Hash) error {
 	return nil
 }
 
-// startUpload answers POST. It starts an upload, takes one that is complete in this
-// request (digest), or finds the blob in another repository (mount).
+// startUpload answers POST. It starts an upload, accepts a blob that this request contains
+// whole (digest), or finds the blob in another repository (mount).
 func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, name, _ string) error {
 	if r.Method != http.MethodPost {
 		return errMethod(r, "POST")
@@ -244,8 +244,8 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, name, id string)
 	return nil
 }
 
-// finishUpload takes the last bytes and makes the upload a blob. An upload with another
-// digest than the client's is dropped.
+// finishUpload takes the last bytes and makes the upload a blob. It drops an upload whose
+// digest differs from the client's.
 func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, up *upload) (err error) {
 	digest, err := v1.NewHash(r.URL.Query().Get("digest"))
 	if err != nil {
@@ -260,7 +260,7 @@ func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, up *upload
 	if err := up.verify(digest); err != nil {
 		return err
 	}
-	defer s.uploads.quota.used.Add(-s.writable.sizeOf(digest)) // of the same blob, which it replaces
+	defer s.uploads.quota.used.Add(-s.writable.sizeOf(digest)) // the size of the blob that it replaces, if it exists
 	if err := s.writable.MoveBlob(up.path, digest); err != nil {
 		return err
 	}
