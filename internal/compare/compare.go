@@ -16,40 +16,40 @@ import (
 	"github.com/libresh/libre/internal/scan"
 )
 
-// Release is a release, or what the working tree would be one of. Its texts may come from
-// outside.
+// Release is a release, or the release that the working tree would make. Its texts may come
+// from outside.
 type Release struct {
-	Name           string // as people call it: a reference, or APP/VARIANT
+	Name           string // as people refer to it: a reference, or APP/VARIANT
 	App, Variant   string
 	Version        string // upstream's
 	PackageVersion int
 	Migration      *describe.Migration
 	Application    *describe.Application // what the app is and needs; nil if it is not known
-	Outline        json.RawMessage       // the part of it that records without an application document have: a JSON object; empty if it is not known
+	Outline        json.RawMessage       // the part of Application that older records have: a JSON object; empty if it is not known
 	Images         map[string]*Image     // by component
 }
 
-// Image is one component of a release, on one platform. What is nil was not read, and is not
-// compared.
+// Image is one component of a release, on one platform. Fields that are nil were not read, and
+// are not compared.
 type Image struct {
-	Platforms []string // that the component has an image for, sorted
+	Platforms []string // of the component's images, sorted
 	Platform  string   // of this image, as OS/ARCHITECTURE
 	Digest    string   // of its manifest
 
 	Config   *v1.Config
 	Layers   []Layer // the lowest first
 	SBOM     *sbom.Document
-	Findings []scan.Finding // not nil if the image was scanned
+	Findings []scan.Finding // nil unless the image was scanned
 }
 
-// Layer is a layer of an image, as a registry has it.
+// Layer is a layer of an image, as it is in a registry.
 type Layer struct {
 	Digest string `json:"digest"`
 	Size   int64  `json:"size"`         // bytes, compressed
 	By     string `json:"by,omitempty"` // what made it: the history's text
 }
 
-// NewImage is an image of a manifest and its configuration.
+// NewImage makes an Image from a manifest and its configuration.
 func NewImage(digest string, manifest v1.Manifest, config v1.ConfigFile) *Image {
 	platform := v1.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
 	image := &Image{Platform: platform.String(), Digest: digest, Config: &config.Config, Layers: []Layer{}}
@@ -69,20 +69,21 @@ func NewImage(digest string, manifest v1.Manifest, config v1.ConfigFile) *Image 
 	return image
 }
 
-// Comparison is the result. Its JSON is that of `libre diff --json`: fields are added, not
-// renamed. Lists are sorted and never null, but null is what was not compared.
+// Comparison is the result of Compare, and the output of `libre diff --json`. Later versions
+// may add fields, and do not rename any. Lists are sorted. A list is null if it was not
+// compared, and empty if nothing differs.
 type Comparison struct {
-	From        Side             `json:"from"` // the one release
-	To          Side             `json:"to"`   // the other
+	From        Side             `json:"from"` // the first release
+	To          Side             `json:"to"`   // the second release
 	Kind        Kind             `json:"kind"`
-	Different   bool             `json:"different"`   // anything differs
-	Upgrade     Upgrade          `json:"upgrade"`     // whether one may go from one to the other
+	Different   bool             `json:"different"`   // whether anything differs
+	Upgrade     Upgrade          `json:"upgrade"`     // whether the step from the first to the second release is allowed
 	Description []Change         `json:"description"` // null if a release has none
 	Components  []ComponentDelta `json:"components"`  // by name
 	Notes       []Note           `json:"notes"`       // upstream's, newest version first; null if they were not read
 }
 
-// Side is what a comparison says of one release.
+// Side identifies one of the compared releases.
 type Side struct {
 	Name           string `json:"name"` // a reference, or APP/VARIANT
 	App            string `json:"app"`
@@ -104,7 +105,7 @@ const (
 	SameVersion    Kind = "same-version"
 )
 
-// Note is what upstream says of a version: Markdown from outside.
+// Note is upstream's text about a version.
 type Note struct {
 	Version string `json:"version"`
 	Page    string `json:"page,omitempty"` // URL
@@ -115,17 +116,17 @@ type Note struct {
 type ComponentDelta struct {
 	Component       string                `json:"component"`
 	Change          Edit                  `json:"change"`             // of the image as a whole
-	Platform        string                `json:"platform,omitempty"` // of the images that are compared
+	Platform        string                `json:"platform,omitempty"` // of the compared images
 	Digests         FromTo[string]        `json:"digests"`            // of the manifests
-	Platforms       []Change              `json:"platforms"`          // that the component has an image for
+	Platforms       []Change              `json:"platforms"`          // of the component's images
 	Config          []Change              `json:"config"`             // of the image
-	Size            *SizeDelta            `json:"size"`               // null if it was not compared, as below
-	Packages        *PackagesDelta        `json:"packages"`           // of the SBOMs
-	Licenses        []LicenseChange       `json:"licenses"`           // of packages that both have
+	Size            *SizeDelta            `json:"size"`               // null if it was not compared
+	Packages        *PackagesDelta        `json:"packages"`           // in the SBOMs; null if they were not compared
+	Licenses        []LicenseChange       `json:"licenses"`           // of packages that both images have
 	Vulnerabilities *VulnerabilitiesDelta `json:"vulnerabilities"`    // null if the images were not scanned
 }
 
-// Edit is what happened to a thing.
+// Edit is the kind of a change.
 type Edit string
 
 // The edits.
@@ -136,13 +137,13 @@ const (
 	Kept    Edit = "kept"
 )
 
-// FromTo has both sides of a value.
+// FromTo has a value of both releases.
 type FromTo[T any] struct {
 	From T `json:"from"` // before
 	To   T `json:"to"`   // after
 }
 
-// Compare compares two releases. Upstream's notes are added by the caller.
+// Compare compares two releases. The caller adds upstream's notes.
 func Compare(from, to *Release) *Comparison {
 	c := &Comparison{From: from.side(), To: to.side(), Upgrade: NewUpgrade(from, to), Components: []ComponentDelta{}}
 	switch {
@@ -173,7 +174,7 @@ func Compare(from, to *Release) *Comparison {
 
 func (r *Release) side() Side { return Side{r.Name, r.App, r.Variant, r.Version, r.PackageVersion} }
 
-// compareImages compares the images of a component, of which one may be nil.
+// compareImages compares the images of a component. One of them may be nil.
 func compareImages(component string, from, to *Image) ComponentDelta {
 	d := ComponentDelta{Component: component, Change: Changed}
 	switch {
@@ -210,7 +211,7 @@ func compareImages(component string, from, to *Image) ComponentDelta {
 	return d
 }
 
-// noImage is in place of an image that a release does not have.
+// noImage returns an empty image, which replaces the image that a release does not have.
 func noImage() *Image {
 	return &Image{Platforms: []string{}, Config: &v1.Config{}, Layers: []Layer{}, SBOM: &sbom.Document{}, Findings: []scan.Finding{}}
 }

@@ -6,8 +6,8 @@ import "slices"
 type SizeDelta struct {
 	From   int64        `json:"from"`   // sum of the layers
 	To     int64        `json:"to"`     // sum of the layers
-	Fetch  int64        `json:"fetch"`  // what a machine that has the one fetches for the other
-	Layers []LayerDelta `json:"layers"` // removed ones first, then those of the new image, the lowest first
+	Fetch  int64        `json:"fetch"`  // what a machine that has the first image fetches for the second
+	Layers []LayerDelta `json:"layers"` // removed ones first, then the layers of the second image, the lowest first
 }
 
 // LayerDelta is a layer of either image or of both.

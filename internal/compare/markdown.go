@@ -7,18 +7,18 @@ import (
 	"github.com/libresh/libre/internal/bump/markdown"
 )
 
-// mostRows is how many rows of a section Markdown has.
+// mostRows is the largest number of rows of a section in Markdown.
 const mostRows = 40
 
-// IsPlain reports whether there is nothing to tell but the versions.
+// IsPlain reports whether only the versions differ.
 func (c *Comparison) IsPlain() bool {
 	return len(c.Description) == 0 && len(c.Components) == 0 && c.Upgrade.Verdict == Allowed && c.Upgrade.Migration == ""
 }
 
-// Markdown is the comparison for a page of a forge: a list of what matters, then a folded
+// Markdown returns the comparison for a page of a forge: a list of what matters, then a folded
 // table for each section, then upstream's notes. Texts from outside are escaped, so that they
-// do nothing there. A table has at most 40 rows. room limits the whole in bytes: what does not
-// fit is counted; 0 is no limit.
+// have no effect there. A table has at most 40 rows. room limits the size in bytes; parts that
+// do not fit are counted, not shown. 0 means no limit.
 func (c *Comparison) Markdown(size Size, room int) string {
 	var b strings.Builder
 	for _, line := range c.Summary(size) {
@@ -27,7 +27,7 @@ func (c *Comparison) Markdown(size Size, room int) string {
 	b.WriteString("\n")
 	rows := c.Rows(size)
 	left := 0
-	for _, section := range Sections[1:] { // the summary has the versions
+	for _, section := range Sections[1:] { // the summary shows the versions
 		text := c.sectionMarkdown(section, rows)
 		if room > 0 && b.Len()+len(text) > room-100 { // a hundred for the last line
 			left++
@@ -77,7 +77,7 @@ func (c *Comparison) sectionMarkdown(section Section, all []Row) string {
 	return b.String()
 }
 
-// notesMarkdown has upstream's notes, folded.
+// notesMarkdown returns upstream's notes, folded.
 func (c *Comparison) notesMarkdown() string {
 	if len(c.Notes) == 0 {
 		return ""
@@ -85,7 +85,7 @@ func (c *Comparison) notesMarkdown() string {
 	return fmt.Sprintf("<details>\n<summary>Upstream's notes: %d</summary>\n\n%s</details>\n\n", len(c.Notes), c.NotesText())
 }
 
-// NotesText is upstream's notes, as Markdown that does nothing on a forge.
+// NotesText returns upstream's notes as Markdown that has no effect on a forge.
 func (c *Comparison) NotesText() string {
 	var notes []markdown.Note
 	for _, note := range c.Notes {

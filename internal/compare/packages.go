@@ -11,15 +11,15 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// PackagesDelta compares what two images list in their SBOMs.
+// PackagesDelta compares the packages in the SBOMs of two images.
 type PackagesDelta struct {
-	From    int             `json:"from"`    // how many there are
-	To      int             `json:"to"`      // how many there are
-	Rebuilt int             `json:"rebuilt"` // store paths of the same name and version that were built anew
+	From    int             `json:"from"`    // number of packages in the first image
+	To      int             `json:"to"`      // number of packages in the second image
+	Rebuilt int             `json:"rebuilt"` // number of packages with the same name and version, but other store paths
 	Changes []PackageChange `json:"changes"` // by type and name
 }
 
-// PackageChange is a package that an image got or lost, or has in another version.
+// PackageChange is a package that was added, removed or has another version.
 type PackageChange struct {
 	Name   string   `json:"name"` // in its ecosystem
 	Type   string   `json:"type"` // the ecosystem in syft's words: nix, go-module, npm
@@ -28,7 +28,7 @@ type PackageChange struct {
 	To     []string `json:"to"`   // as from
 }
 
-// LicenseChange is a package of both images under other terms.
+// LicenseChange is a package that both images have, with different licences.
 type LicenseChange struct {
 	Name string   `json:"name"` // of the package
 	Type string   `json:"type"` // ecosystem of the package
@@ -36,15 +36,15 @@ type LicenseChange struct {
 	To   []string `json:"to"`   // as from
 }
 
-// packageKey is what a package is called in all its versions.
+// packageKey identifies a package in all its versions.
 type packageKey struct{ kind, name string }
 
-// packageSet is what an image has of one package.
+// packageSet collects the versions of one package in an image.
 type packageSet struct {
 	versions, licenses, paths []string
 }
 
-// packages compares documents by package, in whatever places an image has it.
+// packages compares documents by package, wherever the packages are in the images.
 func packages(from, to *sbom.Document) (*PackagesDelta, []LicenseChange) {
 	was, is := packageSets(from), packageSets(to)
 	delta := &PackagesDelta{From: len(was), To: len(is), Changes: []PackageChange{}}
@@ -78,8 +78,8 @@ func packages(from, to *sbom.Document) (*PackagesDelta, []LicenseChange) {
 	return delta, licenses
 }
 
-// packageSets groups the components of a document. The store path that is the image's root
-// folder is no package: its name is that of the image.
+// packageSets groups the components of a document. The store path that becomes the image's root
+// folder does not count: it has the image's name, and is not a package.
 func packageSets(document *sbom.Document) map[packageKey]*packageSet {
 	all := map[packageKey]*packageSet{}
 	for _, c := range document.Components {
@@ -111,8 +111,9 @@ func packageSets(document *sbom.Document) map[packageKey]*packageSet {
 	return all
 }
 
-// packageName is a package's name with its namespace, which only some documents have in the
-// name. The namespace of a distribution is its own name.
+// packageName returns a package's name with its namespace, because only some documents include
+// the namespace in the name. It leaves out the namespace of a distribution, which is the
+// distribution's name.
 func packageName(c sbom.Component) string {
 	purl, err := packageurl.FromString(c.PURL)
 	if err != nil || purl.Namespace == "" || strings.Contains(c.Name, purl.Namespace) {

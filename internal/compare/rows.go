@@ -22,7 +22,7 @@ const (
 	VulnerabilitySection Section = "vulnerability"
 )
 
-// Title is the section's heading.
+// Title returns the section's heading.
 func (s Section) Title() string {
 	return map[Section]string{
 		ReleaseSection: "Release", DescriptionSection: "What the app is and needs", ImageSection: "Images and their configuration",
@@ -30,7 +30,7 @@ func (s Section) Title() string {
 	}[s]
 }
 
-// Sections are all sections, in order.
+// Sections lists all sections, in order.
 var Sections = []Section{ReleaseSection, DescriptionSection, ImageSection, SizeSection, PackageSection, LicenseSection, VulnerabilitySection}
 
 // Row is one difference, for people. Its texts may come from outside.
@@ -45,8 +45,8 @@ type Row struct {
 // Size formats a number of bytes.
 type Size func(bytes int64) string
 
-// Rows lists the differences, section by section. The packages of an image that one release
-// does not have are not listed.
+// Rows lists the differences, section by section. It does not list the packages of an image
+// that only one release has.
 func (c *Comparison) Rows(size Size) []Row {
 	var rows []Row
 	for _, section := range Sections {
@@ -106,7 +106,8 @@ func (d *ComponentDelta) imageRows() []Row {
 	return rows
 }
 
-// mostOfLayer is how many characters of what made a layer are shown: a step may be a script.
+// mostOfLayer is the number of characters that are shown of what made a layer: a step may be a
+// script.
 const mostOfLayer = 80
 
 func (d *ComponentDelta) sizeRows(size Size) []Row {
@@ -132,7 +133,7 @@ func (d *ComponentDelta) sizeRows(size Size) []Row {
 	return rows
 }
 
-// signed is a difference of sizes with its sign.
+// signed returns a difference of sizes with its sign.
 func signed(bytes int64, size Size) string {
 	switch {
 	case bytes < 0:
@@ -154,8 +155,8 @@ func (d *ComponentDelta) packageRows() []Row {
 	return rows
 }
 
-// versions joins versions. On the side that lacks the package there are none; elsewhere a
-// package without a version has a mark.
+// versions joins versions. It returns "" for the side that lacks the package, and "-" for a
+// package without a version.
 func versions(edit, lacking Edit, all []string) string {
 	if edit == lacking {
 		return ""
@@ -204,7 +205,7 @@ func changeRows(section Section, component string, changes []Change) []Row {
 	return rows
 }
 
-// Summary is the comparison in a few lines, with what matters for an upgrade first.
+// Summary returns the comparison in a few lines. What matters for an upgrade comes first.
 func (c *Comparison) Summary(size Size) []string {
 	lines := []string{c.title()}
 	if c.Different {

@@ -8,9 +8,9 @@ import (
 	"github.com/libresh/libre/internal/describe"
 )
 
-// Upgrade says what going from one release to the other does to an app's data.
+// Upgrade describes what the step from one release to the other does to an app's data.
 type Upgrade struct {
-	Direction string  `json:"direction"`         // upgrade, downgrade or same; by app version
+	Direction string  `json:"direction"`         // upgrade, downgrade or same, by app version
 	Migration string  `json:"migration"`         // automatic, manual or none; "" if the definition does not say
 	MinFrom   string  `json:"minFrom,omitempty"` // oldest app version to upgrade from
 	Verdict   Verdict `json:"verdict"`
@@ -18,7 +18,7 @@ type Upgrade struct {
 	Notes     string  `json:"notes,omitempty"` // URL
 }
 
-// Verdict says whether a jump is allowed.
+// Verdict says whether an upgrade or a downgrade is allowed.
 type Verdict string
 
 // The verdicts.
@@ -28,8 +28,8 @@ const (
 	Unknown Verdict = "unknown" // the definition does not say
 )
 
-// NewUpgrade judges a jump: by minFrom of the release that it leads to, and, back to an older
-// version, by the migration of the release that it leaves.
+// NewUpgrade judges the step from one release to another. For an upgrade it uses minFrom of the
+// newer release, for a downgrade the migration of the newer one.
 func NewUpgrade(from, to *Release) Upgrade {
 	u := Upgrade{Direction: "same", Migration: "none", Verdict: Allowed}
 	order := catalog.CompareVersions(from.Version, to.Version)
@@ -67,7 +67,7 @@ func (u Upgrade) back(from, to *Release, reversible bool) Upgrade {
 	return u
 }
 
-// Text is the upgrade in one line.
+// Text returns the upgrade in one line.
 func (u Upgrade) Text() string {
 	if u.Direction == "same" {
 		return "same app version: no migration"

@@ -23,9 +23,9 @@ type Change struct {
 	To     any    `json:"to,omitempty"`   // JSON
 }
 
-// jsonChanges compares two JSON objects attribute by attribute. Of lists of objects, such as
-// routes, it compares the elements: they have no names. An absent section, such as needs, is
-// an empty one.
+// jsonChanges compares two JSON objects attribute by attribute. In lists of objects, such as
+// routes, it compares whole elements, because they have no names. A missing section, such as
+// needs, counts as empty.
 func jsonChanges(from, to json.RawMessage) []Change {
 	changes := []Change{}
 	was, is := decoded(from), decoded(to)
@@ -42,8 +42,8 @@ func jsonChanges(from, to json.RawMessage) []Change {
 	return changes
 }
 
-// description is what an application document says of the app: without the names of this
-// release and of its images.
+// description returns what an application document says about the app, without the parts that
+// name this release and its images.
 func description(a *describe.Application) json.RawMessage {
 	spec := a.Spec
 	spec.Version, spec.PackageVersion, spec.Variant, spec.Registry, spec.Source, spec.Revision = "", 0, "", "", "", ""
@@ -56,7 +56,7 @@ func description(a *describe.Application) json.RawMessage {
 	return text
 }
 
-// keysOf are the keys of either object, sorted.
+// keysOf returns the keys that either object has, sorted.
 func keysOf(one, other map[string]any) []string {
 	keys := map[string]any{}
 	maps.Copy(keys, one)
@@ -64,7 +64,7 @@ func keysOf(one, other map[string]any) []string {
 	return slices.Sorted(maps.Keys(keys))
 }
 
-// decoded decodes a JSON object; nil if it is none. Numbers stay as they are written.
+// decoded decodes a JSON object; nil for anything else. Numbers keep their text.
 func decoded(text json.RawMessage) map[string]any {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -91,7 +91,7 @@ func compareValues(path string, from, to any, changes *[]Change) {
 	}
 }
 
-// newChange is the change of a value, which is nil where it is absent.
+// newChange returns the change of a value. from or to is nil if that side has none.
 func newChange(path string, from, to any) Change {
 	edit := Changed
 	switch {
@@ -126,13 +126,14 @@ func compareElements(path string, from, to []any, changes *[]Change) {
 	}
 }
 
-// storeHash is the hash of a store path, which changes with each build.
+// storeHash matches the hash of a store path, which changes with each build.
 var storeHash = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-`)
 
 // withoutHashes replaces the hashes of store paths, so that only their names are compared.
 func withoutHashes(text string) string { return storeHash.ReplaceAllString(text, "/nix/store/…-") }
 
-// configChanges compares what a container starts with. Hashes of store paths do not count.
+// configChanges compares the settings that a container starts with. Hashes of store paths do
+// not count.
 func configChanges(from, to *v1.Config) []Change {
 	changes := []Change{}
 	add := func(path string, was, is any) {
@@ -177,7 +178,7 @@ func textOrNil(text string) any {
 	return text
 }
 
-// health is a health check as JSON has it, with durations as text.
+// health returns a health check for JSON, with durations as text.
 func health(check *v1.HealthConfig) any {
 	if check == nil {
 		return nil
@@ -188,7 +189,7 @@ func health(check *v1.HealthConfig) any {
 	}
 }
 
-// setChanges compares two sorted lists, as sets of values of one path.
+// setChanges compares two sorted lists as sets. All changes have the same path.
 func setChanges(path string, from, to []string) []Change {
 	changes := []Change{}
 	for _, value := range from {
@@ -204,7 +205,7 @@ func setChanges(path string, from, to []string) []Change {
 	return changes
 }
 
-// jsonText is a value as compact JSON.
+// jsonText returns a value as compact JSON.
 func jsonText(value any) string {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -215,7 +216,7 @@ func jsonText(value any) string {
 	return strings.TrimSuffix(text.String(), "\n")
 }
 
-// valueText is a value for people: a text as it is, anything else as compact JSON.
+// valueText returns a value for people: text as it is, anything else as compact JSON.
 func valueText(value any) string {
 	switch value := value.(type) {
 	case nil:

@@ -8,23 +8,23 @@ import (
 	"github.com/libresh/libre/internal/scan"
 )
 
-// VulnerabilitiesDelta compares the known vulnerabilities of two images that patches and
-// statements do not settle.
+// VulnerabilitiesDelta compares the known vulnerabilities of two images. It ignores those that
+// patches or statements settle.
 type VulnerabilitiesDelta struct {
 	Fixed     []Vulnerability `json:"fixed"`     // by severity, the worst first
 	New       []Vulnerability `json:"new"`       // by severity, the worst first
-	Remaining int             `json:"remaining"` // how many both have
+	Remaining int             `json:"remaining"` // number of vulnerabilities that both have
 }
 
-// Vulnerability is one of one package.
+// Vulnerability is a known vulnerability of one package.
 type Vulnerability struct {
 	ID       string        `json:"id"` // the CVE, if it has one
 	Aliases  []string      `json:"aliases,omitempty"`
 	Severity scan.Severity `json:"severity"`
 	Package  string        `json:"package"`           // name of the component
 	Type     string        `json:"type,omitempty"`    // its ecosystem
-	Version  string        `json:"version,omitempty"` // that has it
-	Settled  string        `json:"settled,omitempty"` // of a fixed one: the statement that answers it; "" if the new image does not have it
+	Version  string        `json:"version,omitempty"` // version of the component
+	Settled  string        `json:"settled,omitempty"` // of a fixed one: the statement that settles it; "" if the second image does not have it
 }
 
 func vulnerabilities(from, to []scan.Finding) *VulnerabilitiesDelta {
@@ -53,7 +53,7 @@ func vulnerabilities(from, to []scan.Finding) *VulnerabilitiesDelta {
 	return delta
 }
 
-// openFindings are the findings that need something, by vulnerability and package.
+// openFindings returns the findings that are not settled, by vulnerability and package.
 func openFindings(findings []scan.Finding) map[string]*scan.Finding {
 	all := map[string]*scan.Finding{}
 	for i := range findings {

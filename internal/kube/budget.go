@@ -2,8 +2,8 @@ package kube
 
 import "github.com/libresh/libre/internal/instance"
 
-// addBudgets writes for each service that may have several replicas that a node which is
-// drained takes one at a time.
+// addBudgets writes a budget for each service that may have several replicas. With it, draining
+// a node ends one replica at a time.
 func (r *renderer) addBudgets() error {
 	for _, s := range r.Services {
 		alone, err := r.keepsData(s)

@@ -8,7 +8,8 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// A chart is one of CloudPirates', in the version whose values and templates were read:
+// A chart is a chart of CloudPirates, in the version whose values and templates libre was
+// written for:
 // https://github.com/CloudPirates-io/helm-charts
 type chart struct {
 	name, version string
@@ -22,15 +23,15 @@ var (
 	minIOChart    = chart{"minio", "0.13.3", 9000}
 )
 
-// valuesFolder has the values of charts, which are no objects.
+// valuesFolder is the folder of the values of charts, which are not Kubernetes objects.
 const valuesFolder = "helm/"
 
-// needLabel is a label of the pods of a chart. Their others have the name of the release,
-// which whoever installs the chart chooses.
+// needLabel is the label that selects the pods of a chart. The chart's own labels contain the
+// name of the release, which the person who installs the chart chooses.
 const needLabel = "libre.sh/need"
 
-// addChart writes the values of a chart for a need. keys and fixed are as in provision; secret
-// is the end of the name of the Secret. notes are lines for people.
+// addChart writes the values of a chart for a need. keys and fixed are as in provision. secret
+// is the suffix of the Secret's name, and notes are lines for people.
 func (r *renderer) addChart(need string, c chart, values map[string]any, secret string, keys, fixed map[string]string, notes ...string) error {
 	name := r.ObjectName(need)
 	values["fullnameOverride"] = name
@@ -56,7 +57,7 @@ func (r *renderer) chartComment(name, secret string, c chart, notes []string) st
 	return strings.Join(append(lines, notes...), "\n") + "\n"
 }
 
-// inNamespace is the flag of helm and kubectl for the namespace.
+// inNamespace returns the namespace flag of helm and kubectl; "" without a namespace.
 func (r *renderer) inNamespace() string {
 	if r.o.Namespace == "" {
 		return ""
@@ -64,7 +65,7 @@ func (r *renderer) inNamespace() string {
 	return " --namespace " + r.o.Namespace
 }
 
-// addPostgresChart writes values with a user of its own, who is no superuser.
+// addPostgresChart writes values with a user who owns the database, and is not a superuser.
 func (r *renderer) addPostgresChart(need string) error {
 	versions, err := postgresVersions(need, r.Needs[need].Version)
 	if err != nil {
@@ -87,7 +88,7 @@ func (r *renderer) addPostgresChart(need string) error {
 	return r.addChart(need, postgresChart, values, "-custom-user-credentials", keys, map[string]string{"url": url}, notes...)
 }
 
-// createExtensions is SQL for psql. The names are checked: instance.CheckDocument.
+// createExtensions returns SQL for psql. instance.CheckDocument has checked the names.
 func createExtensions(names []string) string {
 	sql := "\\connect " + databaseName + "\n"
 	for _, name := range names {
@@ -106,7 +107,8 @@ func (r *renderer) addMariaDBChart(need string) error {
 	return r.addChart(need, mariaDBChart, values, "", map[string]string{"password": "mariadb-password"}, fixed, r.worksWith(need, "MariaDB")...)
 }
 
-// worksWith notes which versions the app works with, which may be those of another server.
+// worksWith returns a note about the versions that the app works with. They may be versions of
+// another server.
 func (r *renderer) worksWith(need, server string) []string {
 	if version := r.Needs[need].Version; version != "" {
 		return []string{"The app asks for " + r.Needs[need].Kind + " " + text.Line(version) + ": look whether this " + server + " does."}
@@ -121,8 +123,8 @@ func (r *renderer) addValkeyChart(need string) error {
 	return r.addChart(need, valkeyChart, values, "", map[string]string{"password": "password"}, fixed, r.worksWith(need, "Valkey")...)
 }
 
-// addMinIOChart writes values of a server that has one bucket. The chart makes the bucket, and
-// no user for it.
+// addMinIOChart writes values for a server with one bucket. The chart makes the bucket, but no
+// user for it.
 func (r *renderer) addMinIOChart(need string) error {
 	name := r.ObjectName(need)
 	values := map[string]any{"defaultBuckets": databaseName, "persistence": map[string]string{"size": dataSize}}

@@ -59,12 +59,12 @@ const (
 	// cnpgImage follows the newest minor version of a major one:
 	// https://github.com/cloudnative-pg/postgres-containers#rolling-tags
 	cnpgImage = "ghcr.io/cloudnative-pg/postgresql:%d-standard-trixie"
-	// cnpgOldest is the oldest major version that operators with extensions in a Database, of
-	// 1.26 or later, have as their default.
+	// cnpgOldest is the oldest major version that an operator may have as its default, if it
+	// supports extensions in a Database (1.26 or later).
 	cnpgOldest = 17
 )
 
-// addCluster writes a cluster for a need, and its database if that has extensions.
+// addCluster writes a cluster for a need, and its database if the need has extensions.
 func (r *renderer) addCluster(need string) error {
 	versions, err := postgresVersions(need, r.Needs[need].Version)
 	if err != nil {
@@ -72,7 +72,7 @@ func (r *renderer) addCluster(need string) error {
 	}
 	o := &cluster{header: r.header(cnpgVersion, "Cluster", need)}
 	o.Metadata.Name = instance.Shortened(o.Metadata.Name, cnpgName)
-	// In the locale C, which is the default, only the letters of ASCII are letters.
+	// In the default locale, C, only ASCII letters count as letters.
 	o.Spec = clusterSpec{Instances: 1, Bootstrap: bootstrap{initDB{databaseName, databaseName, "C.UTF-8"}}, Storage: dataStorage{dataSize}}
 	if !versions.allFrom(cnpgOldest) {
 		o.Spec.ImageName = fmt.Sprintf(cnpgImage, versions.newest)
@@ -90,7 +90,7 @@ func (r *renderer) addCluster(need string) error {
 	return r.addDatabase(need, name)
 }
 
-// addDatabase writes the database that the cluster begins with, for its extensions.
+// addDatabase writes the cluster's first database, with its extensions.
 func (r *renderer) addDatabase(need, cluster string) error {
 	extensions := r.Needs[need].Extensions
 	if len(extensions) == 0 {

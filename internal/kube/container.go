@@ -8,15 +8,15 @@ import (
 	"github.com/libresh/libre/internal/describe"
 )
 
-// containerSecurity is what Pod Security restricted asks of a container, and a root file
-// system that cannot be written:
+// containerSecurity sets what Pod Security restricted requires of a container, and a read-only
+// root file system:
 // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 var containerSecurity = securityContext{ReadOnlyRootFilesystem: true, Capabilities: capabilities{Drop: []string{"ALL"}}}
 
-// user is UID or UID:GID.
+// user matches UID or UID:GID.
 var user = regexp.MustCompile(`^([0-9]+)(?::([0-9]+))?$`)
 
-// podSecurity is what a component's pods run as.
+// podSecurity returns the user and group that a component's pods run as.
 func podSecurity(c describe.Component) (podSecurityContext, error) {
 	security := podSecurityContext{RunAsNonRoot: true, SeccompProfile: typed{"RuntimeDefault"}}
 	if c.User == "" {

@@ -9,8 +9,9 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// env is the environment of a service. Parts of needs come from the need's Secret. A value
-// that has several first names each part in a variable of its own, which Kubernetes expands.
+// env returns the environment of a service. Parts of needs come from the need's Secret. If a
+// value contains several parts, each part comes first, in its own variable, and Kubernetes
+// expands them in the value.
 func (r *renderer) env(s instance.Service) ([]envVar, error) {
 	variables, err := r.Variables(s, r.ObjectName)
 	if err != nil {
@@ -33,8 +34,8 @@ func (r *renderer) env(s instance.Service) ([]envVar, error) {
 	return append(parts, all...), nil
 }
 
-// fromNeed is a variable with parts of a need. If it has several, each has a variable of its
-// own.
+// fromNeed returns a variable that contains parts of a need. If there are several parts, each
+// gets its own variable too.
 func (r *renderer) fromNeed(v instance.Variable) (parts []envVar, needed envVar) {
 	value := describe.Replace(v.Value, r.provided[v.Need].value)
 	names := describe.Placeholders(value)
@@ -54,20 +55,20 @@ var onePart = regexp.MustCompile(`^\$\([^()]*\)$`)
 
 func isOnePart(template string) bool { return onePart.MatchString(template) }
 
-// composed is a template of a need's parts for Kubernetes to expand.
+// composed returns a template of a need's parts in the form that Kubernetes expands.
 func composed(need, template string) string {
-	const begin, end = "\x00", "\x01" // which no environment variable and no name has
+	const begin, end = "\x00", "\x01" // no environment variable and no name contains them
 	text := describe.Expand(template, func(part string) (string, bool) { return begin + instance.PartVariable(need, part) + end, true })
 	return strings.NewReplacer(begin, "$(", end, ")").Replace(literal(text))
 }
 
-// literal is a value in which Kubernetes expands nothing:
+// literal returns a value in which Kubernetes expands nothing:
 // https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
 func literal(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 
 var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)|\$`)
 
-// args is a command in which Kubernetes expands the service's variables alone.
+// args returns a command in which Kubernetes expands only the service's variables.
 func args(command []string, env []envVar) (all []string) {
 	for _, word := range command {
 		all = append(all, reference.ReplaceAllStringFunc(word, func(match string) string {

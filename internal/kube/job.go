@@ -8,16 +8,16 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// The folders of jobs that are applied by hand, at one moment of an upgrade.
+// The folders of jobs that people apply by hand, at a certain moment of an upgrade.
 const (
 	beforeUpgrade = "before-upgrade"
 	firstInstall  = "first-install"
 )
 
-// JobFolders are the folders of jobs that are applied by hand.
+// JobFolders returns the folders of jobs that people apply by hand.
 func JobFolders() []string { return []string{beforeUpgrade, firstInstall} }
 
-// jobRetries are the attempts after the first that fails.
+// jobRetries is the number of attempts after the first one fails.
 const jobRetries = 3
 
 var jobComments = map[string]string{
@@ -25,10 +25,10 @@ var jobComments = map[string]string{
 	firstInstall:  "Runs once, when the app is first installed, after the jobs of before-upgrade.",
 }
 
-// addJobs writes the jobs of upgrades and of the first installation, each kind into a folder
-// of its own. A job's template cannot change, so its hash and the app's version are in the
-// name. An upgrade has no job of the first installation, and one that leaves the app's version
-// has none.
+// addJobs writes the jobs of upgrades and of the first installation, each kind into its own
+// folder. A job's template cannot change, so its name contains the template's hash and the
+// app's version. An upgrade has no job of the first installation. If the app's version stays
+// the same, there are no jobs.
 func (r *renderer) addJobs() error {
 	for _, s := range r.Services {
 		comment, byHand := jobComments[s.Job]
@@ -45,7 +45,7 @@ func (r *renderer) addJobs() error {
 			return fmt.Errorf("writing job %s: %w", s.Name, err)
 		}
 		o := &job{r.header("batch/v1", "Job", s.Name), jobSpec{jobRetries, template}}
-		// Its pods have the name as a label.
+		// Its pods have the job's name as a label, which limits its length.
 		hash := instance.ShortHash(content)
 		o.Metadata.Name = instance.Shortened(o.Metadata.Name+"-"+instance.NamePart(r.App.Spec.Version), 62-len(hash)) + "-" + hash
 		if err := r.addTo(s.Job, "job-"+r.ObjectName(s.Name), o, comment); err != nil {
@@ -55,7 +55,7 @@ func (r *renderer) addJobs() error {
 	return nil
 }
 
-// addSchedules writes the jobs that run again and again.
+// addSchedules writes the jobs that run on a schedule.
 func (r *renderer) addSchedules() error {
 	for _, s := range r.Services {
 		if s.Job != "scheduled" {

@@ -1,7 +1,7 @@
 // Package kube writes the Kubernetes objects of an app from its application document. It is
-// pure, and the same input gives the same bytes. Its types have the fields that it writes,
-// of https://kubernetes.io/docs/reference/kubernetes-api/; the tests decode them strictly
-// into Kubernetes' own.
+// pure, and the same input gives the same bytes. Its types have only the fields that it writes,
+// of https://kubernetes.io/docs/reference/kubernetes-api/. The tests decode them strictly into
+// Kubernetes' own types.
 package kube
 
 import (
@@ -15,20 +15,20 @@ import (
 
 // Options say what to write.
 type Options struct {
-	Namespace        string // "" leaves it to the one who applies the objects
+	Namespace        string // "" leaves it to whoever applies the objects
 	UpgradeFrom      string // the app version that runs; "" is the first installation
-	IngressNamespace string // the namespace of who passes requests on; "" allows all
+	IngressNamespace string // the namespace of the ingress controller; "" allows all
 	Gateway          string // NAMESPACE/NAME of a Gateway; "" writes an Ingress
-	Needs            string // one of Providers, which provides what it can; "" is Secrets
+	Needs            string // one of Providers, which provides the needs that it can; "" lists Secrets that must exist
 
-	// Router is the document of the catalogue's Caddy, for routes that an Ingress cannot say.
-	// It is not read for others.
+	// Router is the document of the catalogue's Caddy, for routes that an Ingress cannot
+	// express. Other apps do not need it.
 	Router *describe.Application
 }
 
-// Plain returns the objects of an app that need no operator, in the order to create them,
-// below a list of the Secrets that must exist. The jobs of upgrades and of the first
-// installation have folders of their own.
+// Plain returns the objects of an app that need no operator, in the order to create them. A
+// list of the Secrets that must exist comes first. The jobs of upgrades and of the first
+// installation are in their own folders.
 func Plain(i *instance.Instance, o Options) ([]kit.File, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func newRenderer(i *instance.Instance, o Options) *renderer {
 	return &renderer{Instance: i, o: o, secrets: map[string]map[string]secretKey{}, provided: map[string]provision{}}
 }
 
-// add writes an object into a file of its own, below a comment.
+// add writes an object into its own file, below a comment.
 func (r *renderer) add(o object, comment string) error {
 	head := o.head()
 	return r.addTo("", strings.ToLower(head.Kind)+"-"+head.Metadata.Name, o, comment)
@@ -74,12 +74,13 @@ func (r *renderer) addTo(folder, name string, o object, comment string) error {
 	return err
 }
 
-// header begins an object. The name is the instance's, and what it is of.
+// header returns the header of an object. The object's name consists of the instance's name and
+// of.
 func (r *renderer) header(apiVersion, kind, of string) header {
 	return header{APIVersion: apiVersion, Kind: kind, Metadata: metadata{Name: r.ObjectName(of), Namespace: r.o.Namespace, Labels: r.labels(of)}}
 }
 
-// labels are those that Kubernetes recommends:
+// labels returns the labels that Kubernetes recommends:
 // https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 func (r *renderer) labels(of string) map[string]string {
 	labels := r.selector(of)
@@ -88,8 +89,8 @@ func (r *renderer) labels(of string) map[string]string {
 	return labels
 }
 
-// selector are the labels of a service's pods, or of all pods of the instance. They never
-// change, since selectors cannot.
+// selector returns the labels that select a service's pods, or all pods of the instance. They
+// never change, because selectors cannot change.
 func (r *renderer) selector(service string) map[string]string {
 	labels := map[string]string{"app.kubernetes.io/name": r.App.Metadata.Name, "app.kubernetes.io/instance": r.Name}
 	if service != "" {

@@ -10,15 +10,16 @@ import (
 	"github.com/libresh/libre/internal/kit"
 )
 
-// kustomization is of https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/
+// kustomization has the fields of
+// https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/
 type kustomization struct {
 	APIVersion string   `yaml:"apiVersion"`
 	Kind       string   `yaml:"kind"`
 	Resources  []string `yaml:"resources"`
 }
 
-// Kustomizations returns a kustomization.yaml for each folder of rendered objects, with which
-// sites patch them. Folders are not part of each other: they are applied at other moments.
+// Kustomizations returns a kustomization.yaml for each folder of rendered objects. Sites use it
+// to patch the objects. No folder includes another: they are applied at different times.
 func Kustomizations(files []kit.File) ([]kit.File, error) {
 	byFolder := map[string]*kustomization{}
 	var folders []string

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// A provision is how a need is provided by what is rendered beside the app.
+// A provision says how objects beside the app provide a need.
 type provision struct {
 	by     string            // what provides it, for people
 	secret string            // the name of the Secret that it makes
 	keys   map[string]string // part of the need → key of the Secret
-	fixed  map[string]string // part → what it is; a template of the parts in the Secret
+	fixed  map[string]string // part → its value, which may be a template of parts in the Secret
 	pods   map[string]string // labels of the pods that answer
 	port   int
 }
@@ -21,23 +21,23 @@ func (p provision) value(part string) (string, bool) {
 	return template, known
 }
 
-// CloudPirates is the provider whose charts' values are no objects, so that they cannot be in
-// one stream with them.
+// CloudPirates is the provider that uses charts. Values of charts are not objects, so one
+// stream cannot contain both.
 const CloudPirates = "cloudpirates"
 
-// providers are what can provide needs, by their names and the kinds of needs. Other needs
-// have a Secret that must exist.
+// providers lists what can provide needs, by the provider's name and the kind of need. For all
+// other needs a Secret must exist.
 var providers = map[string]map[string]func(r *renderer, need string) error{
 	"secret":     nil,
 	"cnpg":       {"postgres": (*renderer).addCluster},
 	CloudPirates: {"postgres": (*renderer).addPostgresChart, "mysql": (*renderer).addMariaDBChart, "redis": (*renderer).addValkeyChart, "bucket": (*renderer).addMinIOChart},
 }
 
-// Providers lists what can provide needs, sorted.
+// Providers returns the names of what can provide needs, sorted.
 func Providers() []string { return slices.Sorted(maps.Keys(providers)) }
 
-// databaseName is what databases, their owners and buckets are called: each is in a server of
-// its own.
+// databaseName is the name of each database, of its owner, and of each bucket. Each is on its
+// own server, so names do not collide.
 const databaseName = "app"
 
 // dataSize is the size of a server's volume.

@@ -23,7 +23,7 @@ type labelSelector struct {
 	MatchExpressions []oneOf           `yaml:"matchExpressions,omitempty"`
 }
 
-// oneOf selects what has one of the values of a label; Operator is In.
+// oneOf selects objects whose label has one of the values. Operator is In.
 type oneOf struct {
 	Key      string   `yaml:"key"`
 	Operator string   `yaml:"operator"`
@@ -108,7 +108,7 @@ type claimSpec struct {
 	Resources   resources `yaml:"resources"`
 }
 
-// typed has a type and nothing else.
+// typed has a type, and no other field.
 type typed struct {
 	Type string `yaml:"type"`
 }

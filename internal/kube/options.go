@@ -15,7 +15,7 @@ var (
 	dnsSubdomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 )
 
-// check returns an error if a name is none that Kubernetes has.
+// check returns an error if a name is not valid in Kubernetes.
 func (o Options) check() error {
 	for flag, namespace := range map[string]string{"--namespace": o.Namespace, "--ingress-namespace": o.IngressNamespace} {
 		if namespace != "" && !dnsLabel.MatchString(namespace) {

@@ -25,7 +25,8 @@ var usualPorts = map[string][]int{
 	"http":     {80, 443},
 }
 
-// addPolicies writes which connections the instance's pods may have, and no others.
+// addPolicies writes policies that allow the instance's pods the connections that they need,
+// and no others.
 func (r *renderer) addPolicies() error {
 	for _, add := range []func() error{r.addOwnPolicy, r.addRoutedPolicies, r.addPublicPolicies, r.addNeedPolicies} {
 		if err := add(); err != nil {
@@ -35,7 +36,7 @@ func (r *renderer) addPolicies() error {
 	return nil
 }
 
-// policy begins a policy for pods of the instance.
+// policy returns a policy without rules for pods of the instance.
 func (r *renderer) policy(of string, pods labelSelector, types ...string) *networkPolicy {
 	return &networkPolicy{r.header("networking.k8s.io/v1", "NetworkPolicy", of), networkPolicySpec{PodSelector: pods, PolicyTypes: types}}
 }
@@ -52,7 +53,7 @@ func (r *renderer) addOwnPolicy() error {
 	return r.add(o, "The instance's pods reach each other and DNS, and nothing else but what its other\npolicies allow.")
 }
 
-// addRoutedPolicies writes who reaches the services that routes lead to.
+// addRoutedPolicies allows the ingress controller to reach the services that routes lead to.
 func (r *renderer) addRoutedPolicies() error {
 	backends, err := r.backends()
 	if err != nil {
@@ -83,7 +84,7 @@ func (r *renderer) addRoutedPolicies() error {
 	return nil
 }
 
-// addPublicPolicies writes that everybody reaches public ports.
+// addPublicPolicies allows everyone to reach public ports.
 func (r *renderer) addPublicPolicies() error {
 	for _, s := range r.Services {
 		var public []policyPort
@@ -104,7 +105,7 @@ func (r *renderer) addPublicPolicies() error {
 	return nil
 }
 
-// addNeedPolicies writes that services reach what they need.
+// addNeedPolicies allows services to reach what they need.
 func (r *renderer) addNeedPolicies() error {
 	for _, name := range slices.Sorted(maps.Keys(r.Needs)) {
 		need := r.Needs[name]
@@ -135,7 +136,7 @@ func (r *renderer) addNeedPolicies() error {
 	return nil
 }
 
-// egress allows connections to a need.
+// egress returns a rule that allows connections to a need, and a comment about it.
 func egress(need describe.Need) (egressTo, string) {
 	if need.Kind == "app" {
 		labels := map[string]string{"app.kubernetes.io/name": need.App}

@@ -7,7 +7,7 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// The numbers of checks that do not say them, in seconds.
+// The defaults for checks, in seconds and in attempts.
 const (
 	checkInterval = 10
 	checkTimeout  = 5
@@ -16,8 +16,8 @@ const (
 	startPeriod   = 120
 )
 
-// addProbes adds a service's checks. Until the first success within the start-up grace, the
-// others wait.
+// addProbes adds a service's checks. The liveness and readiness checks wait for the first
+// success of the start-up check, for at most the start-up grace.
 func (r *renderer) addProbes(c *container, s instance.Service) {
 	liveness := s.Liveness
 	if liveness == nil {
@@ -40,7 +40,7 @@ func (r *renderer) addProbes(c *container, s instance.Service) {
 	}
 }
 
-// probe is a check. Requests have the app's host name, which programs may insist on.
+// probe returns a check. Its requests have the app's host name, which some programs require.
 func (r *renderer) probe(s instance.Service, h *describe.Health) *probe {
 	p := &probe{
 		PeriodSeconds: cmp.Or(h.Interval, checkInterval), TimeoutSeconds: cmp.Or(h.Timeout, checkTimeout), FailureThreshold: cmp.Or(h.Retries, checkRetries),

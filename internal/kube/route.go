@@ -9,16 +9,17 @@ import (
 	"github.com/libresh/libre/internal/router"
 )
 
-// backend is a port of a Service that requests reach.
+// backend is a port of a Service that requests from outside reach.
 type backend struct {
-	path    string // without a slash at its end, unless it is all of it
+	path    string // without a slash at its end, except for "/" itself
 	service string // of the app
 	port    string // its name in Kubernetes
 	number  int
 }
 
-// backends lists what requests reach from outside, sorted by path: the router, or else what
-// routes lead to. Routes to services that are not used are left out.
+// backends lists the ports that requests from outside reach, sorted by path: the router's port
+// or, without a router, the ports that routes lead to. It omits routes to services that are not
+// used.
 func (r *renderer) backends() ([]backend, error) {
 	if len(router.Reasons(r.App.Spec.Routes)) > 0 {
 		return []backend{{"/", routerName, routerPort, router.HTTPPort}}, nil
@@ -43,8 +44,7 @@ func (r *renderer) backends() ([]backend, error) {
 	return all, nil
 }
 
-// addRoutes writes how requests from outside reach the app: by an Ingress, or an HTTPRoute of
-// a Gateway.
+// addRoutes writes an Ingress, or an HTTPRoute of a Gateway, for requests from outside.
 func (r *renderer) addRoutes() error {
 	backends, err := r.backends()
 	if err != nil || len(backends) == 0 {
@@ -66,8 +66,9 @@ func (r *renderer) addRoutes() error {
 	return r.add(o, "The certificate is in the Secret "+r.ObjectName("tls")+", which must exist, or which\nan annotation for cert-manager makes.")
 }
 
-// ingressLimits are annotations for ingress-nginx, which by itself refuses bodies of more than
-// 1 MB and ends WebSockets that are idle for a minute; the router has the routes' own limits:
+// ingressLimits returns annotations for ingress-nginx. Without them, ingress-nginx refuses
+// bodies of more than 1 MB, and ends WebSockets that are idle for a minute. The router has the
+// routes' own limits:
 // https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
 func (r *renderer) ingressLimits() map[string]string {
 	if len(router.Reasons(r.App.Spec.Routes)) == 0 {
@@ -86,7 +87,7 @@ func (r *renderer) ingressLimits() map[string]string {
 	return limits
 }
 
-// addHTTPRoute writes a route of a Gateway, whose listener has the certificate.
+// addHTTPRoute writes a route of a Gateway. The Gateway's listener has the certificate.
 func (r *renderer) addHTTPRoute(backends []backend) error {
 	namespace, name, _ := strings.Cut(r.o.Gateway, "/")
 	o := &httpRoute{header: r.header("gateway.networking.k8s.io/v1", "HTTPRoute", "")}

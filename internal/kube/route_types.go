@@ -39,7 +39,7 @@ type portRef struct {
 	Name string `yaml:"name"`
 }
 
-// httpRoute is of https://gateway-api.sigs.k8s.io/reference/spec/
+// httpRoute has the fields of https://gateway-api.sigs.k8s.io/reference/spec/
 type httpRoute struct {
 	header `yaml:",inline"`
 	Spec   httpRouteSpec `yaml:"spec"`
@@ -87,19 +87,19 @@ type networkPolicySpec struct {
 	Egress      []egressTo    `yaml:"egress,omitempty"`
 }
 
-// ingressFrom allows connections; without From, from everywhere.
+// ingressFrom allows connections from From; without From, from everywhere.
 type ingressFrom struct {
 	From  []peer       `yaml:"from,omitempty"`
 	Ports []policyPort `yaml:"ports,omitempty"`
 }
 
-// egressTo allows connections; without To, to everywhere.
+// egressTo allows connections to To; without To, to everywhere.
 type egressTo struct {
 	To    []peer       `yaml:"to,omitempty"`
 	Ports []policyPort `yaml:"ports,omitempty"`
 }
 
-// peer selects pods: in the same namespace, if it has no namespaces.
+// peer selects pods. Without NamespaceSelector, it selects them in the same namespace.
 type peer struct {
 	NamespaceSelector *labelSelector `yaml:"namespaceSelector,omitempty"`
 	PodSelector       *labelSelector `yaml:"podSelector,omitempty"`

@@ -11,7 +11,8 @@ import (
 	"github.com/libresh/libre/internal/router"
 )
 
-// What the router is called, and what the catalogue's Caddy is.
+// The names of the router and of its parts. routerComponent is the component of the catalogue's
+// Caddy.
 const (
 	routerName      = "router"
 	routerPort      = "http"
@@ -20,8 +21,8 @@ const (
 	routerFolder    = "/etc/caddy"
 )
 
-// addRouter writes what passes requests on, for routes that an Ingress cannot say: a Caddy
-// with its configuration, and Services that have the addresses of all replicas.
+// addRouter writes a router for routes that an Ingress cannot express: a Caddy with its
+// configuration, and Services with the addresses of all replicas.
 func (r *renderer) addRouter() error {
 	reasons := router.Reasons(r.App.Spec.Routes)
 	if len(reasons) == 0 {
@@ -61,7 +62,7 @@ func (r *renderer) addRouter() error {
 	return nil
 }
 
-// routerService is the catalogue's Caddy as a router.
+// routerService returns the catalogue's Caddy as a service that routes requests.
 func routerService(caddy *describe.Application) (instance.Service, error) {
 	component, known := caddy.Spec.Components[routerComponent]
 	if !known {
@@ -71,7 +72,7 @@ func routerService(caddy *describe.Application) (instance.Service, error) {
 		routerPort: {Port: router.HTTPPort, Protocol: "tcp", Access: "internal"},
 		"health":   {Port: router.HealthPort, Protocol: "tcp", Access: "internal"},
 	}
-	// They are empty: the certificates are the Ingress's.
+	// The volumes stay empty: the Ingress has the certificates.
 	component.Writable, component.Volumes = component.Volumes, nil
 	return instance.Service{Name: routerName, ComponentName: routerName, Component: component, Service: describe.Service{
 		Command: []string{"run", "--config", routerFolder + "/Caddyfile"}, Ports: []string{routerPort, "health"}, Replicas: routerReplicas,
@@ -79,7 +80,8 @@ func routerService(caddy *describe.Application) (instance.Service, error) {
 	}}, nil
 }
 
-// routerConfig has the Caddyfile. Its hash is in the name, so that a change starts new pods.
+// routerConfig returns the Caddyfile in a ConfigMap. The name contains its hash, so a change
+// starts new pods.
 func (r *renderer) routerConfig() (*configMap, error) {
 	text, err := router.Caddyfile(r.Instance, router.Options{
 		Address: r.ObjectName, Replicas: func(service string) string { return r.ObjectName(service + "-replicas") },
@@ -113,8 +115,8 @@ func (r *renderer) routerTemplate(s instance.Service, config string) (podTemplat
 	return template, nil
 }
 
-// stickyServices have the addresses of all replicas of the services that sticky routes lead
-// to, in place of one address for all.
+// stickyServices returns Services for the targets of sticky routes. They resolve to the
+// addresses of all replicas, instead of one address for all.
 func (r *renderer) stickyServices() (all []object) {
 	sticky := map[string]bool{}
 	for _, route := range r.App.Spec.Routes {

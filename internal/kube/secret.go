@@ -19,8 +19,8 @@ type secretKey struct {
 	optional bool   // it may be left out
 }
 
-// optionalParts are the parts of needs that a server may do without, so that the Secret need
-// not have them.
+// optionalParts lists the parts of needs that some servers do not have. The Secret may lack
+// them.
 var optionalParts = map[string][]string{
 	"bucket": {"region"},
 	"http":   {"apiKey"},
@@ -30,7 +30,7 @@ var optionalParts = map[string][]string{
 	"smtp":   {"user", "password", "tls", "startTls"},
 }
 
-// part refers to a part of a need, a key of the need's Secret.
+// part returns a reference to a part of a need, which is a key of the need's Secret.
 func (r *renderer) part(need, part string) *envVarSource {
 	if p, is := r.provided[need]; is {
 		return &envVarSource{secretKeyRef{Name: p.secret, Key: cmp.Or(p.keys[part], part)}}
@@ -39,7 +39,7 @@ func (r *renderer) part(need, part string) *envVarSource {
 	return r.secretRef(r.ObjectName(need), part, secretKey{optional: optional})
 }
 
-// setting refers to a secret setting, a key of the instance's Secret.
+// setting returns a reference to a secret setting, which is a key of the instance's Secret.
 func (r *renderer) setting(s instance.Service, v instance.Variable) *envVarSource {
 	described := r.Settings(s)[v.Name]
 	about := described.Description
@@ -57,7 +57,8 @@ func (r *renderer) secretRef(secret, key string, k secretKey) *envVarSource {
 	return &envVarSource{secretKeyRef{secret, key, k.optional}}
 }
 
-// secretsFile lists the Secrets that must exist, and their keys, as comments.
+// secretsFile returns a file that lists, as comments, the Secrets that must exist, and their
+// keys.
 func (r *renderer) secretsFile() []kit.File {
 	if len(r.secrets) == 0 {
 		return nil
@@ -89,5 +90,5 @@ func (r *renderer) secretsFile() []kit.File {
 	return []kit.File{{Name: secretsName, Content: []byte(list.String())}}
 }
 
-// secretsName is the file that lists Secrets, and has no object.
+// secretsName is the name of the file that lists Secrets. It contains no object.
 const secretsName = "secrets.yaml"

@@ -9,8 +9,8 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// addServices writes a Service for each service that listens on ports, and one that the
-// internet reaches for its public ports.
+// addServices writes a Service for each service that listens on ports. A service with public
+// ports gets a second one, which the internet can reach.
 func (r *renderer) addServices() error {
 	for _, s := range r.Services {
 		if s.Job != "" || len(s.Ports) == 0 {
@@ -34,7 +34,7 @@ func (r *renderer) addServices() error {
 	return nil
 }
 
-// internalService has the address of a service's pods in the cluster.
+// internalService returns the Service for a service's pods inside the cluster.
 func (r *renderer) internalService(s instance.Service) *service {
 	o := &service{header: r.header("v1", "Service", s.Name), Spec: serviceSpec{Selector: r.selector(s.Name)}}
 	for _, name := range s.Ports {
@@ -44,11 +44,11 @@ func (r *renderer) internalService(s instance.Service) *service {
 	return o
 }
 
-// ianaName is a name that ports can have, of at most 15 characters with a letter: RFC 6335,
-// section 5.1.
+// ianaName matches valid names of ports: at most 15 characters, and at least one letter (RFC
+// 6335, section 5.1). The length and the letter are checked apart.
 var ianaName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
-// portName is the name of a container's port.
+// portName returns the name of a container's port.
 func portName(name string, number int) string {
 	if isPortName(name) {
 		return name
@@ -60,7 +60,7 @@ func isPortName(name string) bool {
 	return len(name) <= 15 && ianaName.MatchString(name) && strings.Trim(name, "0123456789-") != ""
 }
 
-// containerPorts are the ports that a service's pods listen on.
+// containerPorts returns the ports that a service's pods listen on.
 func containerPorts(s instance.Service) (ports []containerPort) {
 	for _, name := range s.Ports {
 		port := s.Component.Ports[name]

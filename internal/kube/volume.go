@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// oneNode is the access of a volume that only the pods of one node can use.
+// oneNode is the access mode of a volume that only the pods of one node can use.
 const oneNode = "ReadWriteOnce"
 
 // volumeSize is the size of a volume whose need names none.
@@ -30,8 +30,9 @@ func (r *renderer) volumesOf(s instance.Service) (names []string) {
 	return names
 }
 
-// keepsData reports whether a service writes to a volume that only one node can use, so that
-// the old pod must end before a new one starts. It is an error if it has several replicas.
+// keepsData reports whether a service writes to a volume that only one node can use. If so, the
+// old pod must end before a new one starts. It is an error if such a service has several
+// replicas.
 func (r *renderer) keepsData(s instance.Service) (bool, error) {
 	for _, name := range r.volumesOf(s) {
 		if r.Needs[name].Access != oneNode {
@@ -45,8 +46,8 @@ func (r *renderer) keepsData(s instance.Service) (bool, error) {
 	return false, nil
 }
 
-// addVolumes adds what a service mounts: its volumes, and empty folders where it writes, or
-// where its volumes would be, since the root file system cannot be written.
+// addVolumes adds what a service mounts, because the root file system is read-only: its
+// volumes, and empty folders where it writes, or where it has a volume without a need.
 func (r *renderer) addVolumes(pod *podSpec, s instance.Service) {
 	mounts := map[string]volumeMount{}
 	for _, name := range r.volumesOf(s) {
@@ -55,7 +56,7 @@ func (r *renderer) addVolumes(pod *podSpec, s instance.Service) {
 		volumeName := "need-" + instance.NamePart(name)
 		pod.Volumes = append(pod.Volumes, volume{Name: volumeName, PersistentVolumeClaim: &claimSource{r.ObjectName(name), readOnly}})
 		mounts[need.Path] = volumeMount{Name: volumeName, MountPath: need.Path, ReadOnly: readOnly}
-		// The volume's files belong to the group, or else to root.
+		// The volume's files belong to the pod's group, or to root if it has none.
 		security := &pod.SecurityContext
 		if security.FSGroup = security.RunAsGroup; security.FSGroup == nil {
 			security.FSGroup = security.RunAsUser
@@ -75,8 +76,8 @@ func (r *renderer) addVolumes(pod *podSpec, s instance.Service) {
 	}
 }
 
-// addClaims writes a claim for each volume. Deleting one deletes the data, so they belong to
-// no StatefulSet, whose own claims could never change either.
+// addClaims writes a claim for each volume. Deleting a claim deletes the data, so no
+// StatefulSet owns the claims. A StatefulSet's claims could not change later, either.
 func (r *renderer) addClaims() error {
 	used := map[string]bool{}
 	for _, s := range r.Services {

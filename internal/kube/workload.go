@@ -4,7 +4,7 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// addWorkloads writes what runs the services that are no jobs.
+// addWorkloads writes a workload for each service that is not a job.
 func (r *renderer) addWorkloads() error {
 	for _, s := range r.Services {
 		if s.Job != "" {
@@ -21,7 +21,7 @@ func (r *renderer) addWorkloads() error {
 	return nil
 }
 
-// workload is a Deployment, or a StatefulSet where at most one pod may run: a node that does
+// workload returns a Deployment, or a StatefulSet if at most one pod may run: a node that does
 // not answer may still write to the volume.
 func (r *renderer) workload(s instance.Service) (object, error) {
 	template, err := r.podTemplate(s)
@@ -43,7 +43,7 @@ func (r *renderer) workload(s instance.Service) (object, error) {
 	return &deployment{r.header("apps/v1", "Deployment", s.Name), spec}, nil
 }
 
-// podTemplate is the template of a service's pods.
+// podTemplate returns the template of a service's pods.
 func (r *renderer) podTemplate(s instance.Service) (podTemplate, error) {
 	image, err := r.Image(s)
 	if err != nil {
@@ -56,7 +56,7 @@ func (r *renderer) podTemplate(s instance.Service) (podTemplate, error) {
 	return r.podOf(s, image, env)
 }
 
-// podOf is the template of pods with an image and an environment.
+// podOf returns the template of pods with an image and an environment.
 func (r *renderer) podOf(s instance.Service, image string, env []envVar) (podTemplate, error) {
 	security, err := podSecurity(s.Component)
 	if err != nil {

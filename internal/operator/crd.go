@@ -11,8 +11,8 @@ import (
 	"github.com/libresh/libre/internal/kit"
 )
 
-// CRDs returns the CustomResourceDefinitions for the instances of apps, and for all needs of
-// theirs, optional ones too. An app may be given in several variants, which have one kind.
+// CRDs returns the CustomResourceDefinitions for the instances of apps and for all of their
+// needs, optional ones too. Several variants of an app share one kind.
 func CRDs(apps []*describe.Application) ([]kit.File, error) {
 	variants, needed := map[string][]*describe.Application{}, map[string]bool{}
 	for _, app := range apps {
@@ -82,7 +82,7 @@ type definitionVersion struct {
 	} `yaml:"schema"`
 }
 
-// column is one of what kubectl get prints.
+// column is a column that kubectl get prints.
 type column struct {
 	Name     string `yaml:"name"`
 	Type     string `yaml:"type"`
@@ -106,7 +106,7 @@ func newDefinition(group, kind, description string, spec schema, columns []colum
 	}
 }
 
-// status is what an operator reports, in the words of
+// status is the schema of what an operator reports. It follows
 // https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
 var status = object(map[string]schema{
 	"observedGeneration": {Type: "integer", Format: "int64"},

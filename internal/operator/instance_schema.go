@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/describe"
 )
 
-// instanceSchema is the spec of an app's instances, for all of its variants.
+// instanceSchema returns the schema of the spec of an app's instances, for all of its variants.
 func instanceSchema(variants []*describe.Application) schema {
 	components, needs, with := componentsOf.over(variants), needsOf.over(variants), optionsOf.over(variants)
 	fields := map[string]schema{
@@ -44,11 +44,11 @@ func instanceSchema(variants []*describe.Application) schema {
 	return object(fields, required...).ruled(optionRules(variants)...)
 }
 
-// nameSet has what variants of an app name: all of it, and what each of them requires. Both
-// are sorted.
+// nameSet has the names that variants of an app use: all names, and the names that every
+// variant requires. Both are sorted.
 type nameSet struct{ all, required []string }
 
-// A namer reports what an app names, each with whether it is required.
+// A namer returns names of an app, and whether each is required.
 type namer func(*describe.Application) map[string]bool
 
 func (f namer) over(variants []*describe.Application) nameSet {
@@ -66,7 +66,7 @@ func (f namer) over(variants []*describe.Application) nameSet {
 }
 
 var (
-	// componentsOf are those that are run.
+	// componentsOf returns the components that run as services.
 	componentsOf = namer(func(app *describe.Application) map[string]bool {
 		found := map[string]bool{}
 		for name, component := range app.Spec.Components {
@@ -83,7 +83,7 @@ var (
 		}
 		return found
 	})
-	// optionsOf are the optional needs and services.
+	// optionsOf returns the optional needs and services.
 	optionsOf = namer(func(app *describe.Application) map[string]bool {
 		found := map[string]bool{}
 		for name, need := range app.Spec.Needs {
@@ -102,7 +102,7 @@ var (
 	})
 )
 
-// named is a map whose keys are the names of a set.
+// named returns the schema of a map whose keys are the names of a set.
 func named(names nameSet, what string, value schema) schema {
 	s := schema{Type: "object", AdditionalProperties: &value, MaxProperties: max(1, len(names.all))}
 	s = s.ruled(rule{
@@ -118,13 +118,13 @@ func named(names nameSet, what string, value schema) schema {
 	return s
 }
 
-// needReference says where a need is.
+// needReference is the schema of the place where a need is found.
 var needReference = object(map[string]schema{
 	"secretName": objectName().described("The Secret that has the need's parts."),
 	"claimName":  objectName().described("The PersistentVolumeClaim."),
 }).ruled(rule{Rule: "has(self.secretName) != has(self.claimName)", Message: "exactly one of secretName and claimName"})
 
-// environments has the shape of Kubernetes' list of EnvFromSource.
+// environments is a schema like Kubernetes' list of EnvFromSource.
 var environments = schema{
 	Type: "array", MaxItems: 20, ListType: "atomic",
 	Items: &schema{Type: "object", Properties: map[string]schema{
@@ -136,7 +136,7 @@ var environments = schema{
 
 var environment = object(map[string]schema{"name": objectName(), "optional": {Type: "boolean"}}, "name")
 
-// optionRules say what follows from the optional parts that are used.
+// optionRules returns the rules that depend on which optional parts are used.
 func optionRules(variants []*describe.Application) (rules []rule) {
 	needs := needsOf.over(variants)
 	for _, name := range needs.all {
@@ -171,7 +171,7 @@ func everywhere(variants []*describe.Application, holds func(*describe.Applicati
 	return !slices.ContainsFunc(variants, func(app *describe.Application) bool { return !holds(app) })
 }
 
-// used is in CEL whether an optional need or service is used.
+// used returns a CEL expression: whether an optional need or service is used.
 func used(name string) string {
 	return fmt.Sprintf("(has(self.with) && '%s' in self.with)", name)
 }

@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// mostLabel is the length of a DNS label, which the names of a resource type must be.
+// mostLabel is the length limit of a DNS label, in characters. The names of a resource type
+// must be DNS labels.
 const mostLabel = 63
 
-// names are those of a resource type.
+// names are the names of a resource type.
 type names struct {
 	Kind       string   `yaml:"kind"`
 	ListKind   string   `yaml:"listKind"`
@@ -22,8 +23,8 @@ func namesOf(kind string) names {
 	return names{Kind: kind, ListKind: kind + "List", Singular: singular, Plural: plural(singular), Categories: []string{"libre"}}
 }
 
-// appKind is the kind of an app's instances: y-provider is YProvider. A kind begins with a
-// letter, so 2fauth is App2fauth.
+// appKind returns the kind of an app's instances: YProvider for y-provider. A kind begins with
+// a letter, so 2fauth becomes App2fauth.
 func appKind(app string) (string, error) {
 	var kind strings.Builder
 	for _, word := range strings.FieldsFunc(app, func(r rune) bool { return strings.ContainsRune("._-", r) }) {
@@ -39,7 +40,8 @@ func appKind(app string) (string, error) {
 	return name, nil
 }
 
-// plural is the English one, in lower case. What ends in s is its own, as in docs and redis.
+// plural returns the English plural of a word in lower case. A word that ends in s, such as
+// docs or redis, stays as it is.
 func plural(word string) string {
 	ends := func(endings ...string) bool {
 		for _, ending := range endings {
@@ -60,8 +62,8 @@ func plural(word string) string {
 	return word + "s"
 }
 
-// checkDistinct returns an error if two apps have a kind, or the name of a list or of a
-// resource, in common.
+// checkDistinct returns an error if two apps share a kind, the kind of a list, or the name of a
+// resource.
 func checkDistinct(kinds map[string]string, apps []string) error {
 	taken := map[string]string{}
 	for _, app := range apps {

@@ -7,7 +7,7 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// A needKind is how a kind of need is said as a resource.
+// A needKind describes the resource for a kind of need.
 type needKind struct {
 	kind        string // of the resource
 	description string
@@ -18,7 +18,7 @@ type needKind struct {
 	fill        func(*needSpec, *instance.Instance, describe.Need)
 }
 
-// needSpec is the spec of a need's resource. Each kind has some of the fields.
+// needSpec is the spec of a need's resource. Each kind uses some of the fields.
 type needSpec struct {
 	SecretName string `yaml:"secretName,omitempty"`
 	ClaimName  string `yaml:"claimName,omitempty"`

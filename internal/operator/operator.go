@@ -1,7 +1,7 @@
 // Package operator writes an app for Kubernetes operators: one custom resource per instance,
 // one per need, and the CustomResourceDefinitions of both. The needs are provider-neutral:
-// whatever provides one fills the Secret that its resource names. The package is pure, and
-// the same input gives the same bytes.
+// whatever provides a need fills the Secret that the need's resource names. The package is
+// pure, and the same input gives the same bytes.
 package operator
 
 import (
@@ -24,10 +24,10 @@ const (
 
 // Options say what to write.
 type Options struct {
-	Namespace string // "" leaves it to the one who applies the resources
+	Namespace string // "" leaves it to whoever applies the resources
 }
 
-// Resources returns the resources of an instance: first its needs, then itself.
+// Resources returns the resources of an instance: first its needs, then the instance itself.
 func Resources(i *instance.Instance, o Options) ([]kit.File, error) {
 	var files []kit.File
 	for _, name := range slices.Sorted(maps.Keys(i.Needs)) {
@@ -69,7 +69,7 @@ type metadata struct {
 	Labels    map[string]string `yaml:"labels,omitempty"`
 }
 
-// newResource has the labels that Kubernetes recommends:
+// newResource returns a resource without a spec. It has the labels that Kubernetes recommends:
 // https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 func newResource(i *instance.Instance, o Options, group, kind, name string) resource {
 	return resource{APIVersion: group + "/" + Version, Kind: kind, Metadata: metadata{
@@ -95,18 +95,18 @@ type instanceSpec struct {
 	Variant        string             `yaml:"variant"`
 	Images         map[string]string  `yaml:"images"`             // by component: REGISTRY/NAME:TAG@DIGEST
 	With           []string           `yaml:"with,omitempty"`     // sorted
-	Settings       map[string]string  `yaml:"settings,omitempty"` // those that were set
+	Settings       map[string]string  `yaml:"settings,omitempty"` // the settings that have a value
 	Needs          map[string]needRef `yaml:"needs,omitempty"`
 	EnvFrom        []envFrom          `yaml:"envFrom,omitempty"`
 }
 
-// needRef says where to find a need. Exactly one is set.
+// needRef says where to find a need. Exactly one field is set.
 type needRef struct {
 	SecretName string `yaml:"secretName,omitempty"` // its keys are the need's parts
 	ClaimName  string `yaml:"claimName,omitempty"`  // of a PersistentVolumeClaim
 }
 
-// envFrom has the shape of Kubernetes' EnvFromSource.
+// envFrom has the fields of Kubernetes' EnvFromSource.
 type envFrom struct {
 	SecretRef secretRef `yaml:"secretRef"`
 }
@@ -141,8 +141,8 @@ func newInstanceSpec(i *instance.Instance) (instanceSpec, error) {
 	return spec, nil
 }
 
-// secrets lists the secret settings of an instance, by environment variable: those that
-// must exist, and those that may. Both are sorted.
+// secrets lists the secret settings of an instance, by environment variable: those that must
+// exist, and those that may exist. Both lists are sorted.
 func secrets(i *instance.Instance) (required, optional []string) {
 	all := map[string]describe.Setting{}
 	for _, s := range i.Services {
@@ -160,7 +160,7 @@ func secrets(i *instance.Instance) (required, optional []string) {
 	return required, optional
 }
 
-// secretComment says which keys the Secret of an instance has.
+// secretComment returns a comment about the keys of an instance's Secret.
 func secretComment(i *instance.Instance) string {
 	required, optional := secrets(i)
 	text := ""
@@ -173,7 +173,7 @@ func secretComment(i *instance.Instance) string {
 	return text
 }
 
-// needComment says what a need's resource makes.
+// needComment returns a comment about what the provider of a need's resource makes.
 func needComment(need describe.Need, name string) string {
 	if need.Kind == "volume" {
 		return fmt.Sprintf("Makes the PersistentVolumeClaim %s.\n", name)
@@ -181,7 +181,7 @@ func needComment(need describe.Need, name string) string {
 	return fmt.Sprintf("Fills the Secret %s with the keys: %s\n", name, strings.Join(parts(need.Kind), ", "))
 }
 
-// parts are the keys of the Secret of a kind of need.
+// parts returns the keys of the Secret for a kind of need.
 func parts(kind string) (names []string) {
 	for _, part := range describe.Parts[kind] {
 		names = append(names, part.Name)

@@ -6,7 +6,7 @@ import "slices"
 // package writes:
 // https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
 //
-// Texts, lists and maps have a length, from which Kubernetes estimates what rules cost.
+// Texts, lists and maps have a largest size. Kubernetes uses it to estimate the cost of rules.
 type schema struct {
 	Description string   `yaml:"description,omitempty"`
 	Type        string   `yaml:"type"`
@@ -30,16 +30,16 @@ type schema struct {
 	Rules []rule `yaml:"x-kubernetes-validations,omitempty"`
 }
 
-// rule is a validation in CEL.
+// rule is a validation rule in CEL.
 type rule struct {
 	Rule    string `yaml:"rule"`
 	Message string `yaml:"message"`
 }
 
-// text is a string of one to most characters.
+// text returns the schema of a string of 1 to most characters.
 func text(most int) schema { return schema{Type: "string", MinLength: 1, MaxLength: most} }
 
-// set is a list in which nothing is twice.
+// set returns the schema of a list without duplicates.
 func set(most int, items schema) schema {
 	return schema{Type: "array", MaxItems: most, ListType: "set", Items: &items}
 }
@@ -63,15 +63,16 @@ func (s schema) ruled(rules ...rule) schema {
 	return s
 }
 
-// immutable refuses another value. What the rule is of stays required or absent.
+// immutable returns a rule that a value cannot change. Kubernetes does not apply it when an
+// optional field is added or removed.
 func immutable(what string) rule {
 	return rule{Rule: "self == oldSelf", Message: what + " cannot change"}
 }
 
 const (
-	// namePattern is that of names in a catalogue.
+	// namePattern matches names in a catalogue.
 	namePattern = "^[a-z0-9]+([._-][a-z0-9]+)*$"
-	// comparison is one of a version constraint.
+	// comparison matches one comparison of a version constraint.
 	comparison = `([<>!]?=|[<>~^])? *v?[0-9*][0-9A-Za-z.*-]*`
 )
 
@@ -98,7 +99,7 @@ var (
 	}
 )
 
-// objectName is the name of another object in the namespace.
+// objectName returns the schema of the name of another object in the namespace.
 func objectName() schema {
 	return text(253).matching("^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
 }

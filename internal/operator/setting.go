@@ -12,11 +12,12 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// mostText is the longest environment variable that Linux passes to a program, in bytes:
-// MAX_ARG_STRLEN, execve(2).
+// mostText is the size limit, in bytes, of an environment variable that Linux passes to a
+// program: MAX_ARG_STRLEN, execve(2).
 const mostText = 131071
 
-// settingsSchema has the settings that are no secrets, by environment variable.
+// settingsSchema returns the schema of the settings that are not secret, by environment
+// variable.
 func settingsSchema(variants []*describe.Application) schema {
 	s := object(map[string]schema{}).described("The settings that are set, by environment variable.")
 	for _, app := range variants {
@@ -26,7 +27,8 @@ func settingsSchema(variants []*describe.Application) schema {
 			}
 			one := settingSchema(setting)
 			if other, known := s.Properties[name]; known && !reflect.DeepEqual(one, other) {
-				// Another definition in another variant: any text is right in one of them.
+				// Another variant defines the setting differently, so any text may be right in
+				// one of them.
 				one = schema{Type: "string", MaxLength: mostText, Description: cmp.Or(other.Description, one.Description)}
 			}
 			s.Properties[name] = one
@@ -36,7 +38,7 @@ func settingsSchema(variants []*describe.Application) schema {
 	return s
 }
 
-// settingsOf are all settings of the services of an app, optional ones too.
+// settingsOf returns all settings of an app's services, optional ones too.
 func settingsOf(app *describe.Application) map[string]describe.Setting {
 	all := map[string]describe.Setting{}
 	for name, component := range app.Spec.Components {
@@ -58,7 +60,8 @@ func settingsOfService(app *describe.Application, component string, service desc
 	return all
 }
 
-// requiredSettings are those that the operator must set whatever is used.
+// requiredSettings returns the settings that must always be set, whatever optional parts are
+// used.
 var requiredSettings = namer(func(app *describe.Application) map[string]bool {
 	found := map[string]bool{}
 	for name, component := range app.Spec.Components {
@@ -73,7 +76,7 @@ var requiredSettings = namer(func(app *describe.Application) map[string]bool {
 	return found
 })
 
-// requiredByOptions are the rules for settings that only optional services require.
+// requiredByOptions returns the rules for settings that only optional services require.
 func requiredByOptions(variants []*describe.Application) (rules []rule) {
 	always := requiredSettings.over(variants).required
 	for _, service := range optionsOf.over(variants).all {
@@ -105,11 +108,11 @@ func mustBeSet(s describe.Setting) bool {
 	return s.Required && !s.Secret && s.Value == "" && s.Default == ""
 }
 
-// celReserved are the words that are escaped as names of fields:
+// celReserved are the words that CEL escapes as names of fields:
 // https://kubernetes.io/docs/reference/using-api/cel/#escaping
 var celReserved = strings.Fields("true false null in as break const continue else for function if import let loop package namespace return var void while")
 
-// celField is the name of a variable as a field in CEL.
+// celField returns the name of a variable as a field in CEL.
 func celField(variable string) string {
 	if slices.Contains(celReserved, variable) {
 		return "__" + variable + "__"
@@ -117,7 +120,7 @@ func celField(variable string) string {
 	return strings.ReplaceAll(variable, "__", "__underscores__")
 }
 
-// settingSchema accepts what render accepts for a setting.
+// settingSchema returns a schema that accepts the values that render accepts for a setting.
 func settingSchema(s describe.Setting) schema {
 	text := schema{Type: "string", MaxLength: mostText, Description: settingDescription(s)}
 	if len(s.Values) > 0 {
