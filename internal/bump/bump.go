@@ -78,6 +78,11 @@ func (b *Bumper) Check(ctx context.Context, patterns []catalog.Pattern) ([]*Resu
 	if err != nil {
 		return nil, err
 	}
+	return b.CheckEvaluated(ctx, evaluation, patterns)
+}
+
+// CheckEvaluated does what Check does, for apps that were evaluated already.
+func (b *Bumper) CheckEvaluated(ctx context.Context, evaluation *nix.Evaluation, patterns []catalog.Pattern) ([]*Result, error) {
 	results, _, err := b.look(ctx, evaluation, patterns)
 	return results, err
 }

@@ -74,11 +74,13 @@ func (e *env) runStatus(ctx context.Context, o statusOptions) error {
 	if err != nil {
 		return err
 	}
-	newest := e.newest(ctx, ws, patterns)
-	all, err := reader.Status(ctx, nix.Request{Patterns: patterns}, o.deep)
-	if printErr := e.printStatus(all, <-newest, o.json); err == nil {
-		err = printErr
+	releases, evaluation, err := reader.Releases(ctx, nix.Request{Patterns: patterns})
+	if err != nil {
+		return err
 	}
+	newest := e.newest(ctx, ws, evaluation, patterns)
+	all := reader.Status(ctx, releases, evaluation, o.deep)
+	err = e.printStatus(all, <-newest, o.json)
 	total := len(all)
 	wrong := slices.DeleteFunc(all, func(s state.Status) bool {
 		return slices.Contains([]state.State{state.Published, state.NotPublished, state.Withdrawn}, s.State)
@@ -154,13 +156,13 @@ func (s upstreamState) String() string {
 }
 
 // newest asks upstream for the newest version of each app.
-func (e *env) newest(ctx context.Context, ws *workspace, patterns []catalog.Pattern) <-chan func(app string) upstreamState {
+func (e *env) newest(ctx context.Context, ws *workspace, evaluation *nix.Evaluation, patterns []catalog.Pattern) <-chan func(app string) upstreamState {
 	answer := make(chan func(string) upstreamState, 1)
 	go func() {
 		var results []*bump.Result
 		bumper, err := ws.bumper()
 		if err == nil {
-			results, err = bumper.Check(ctx, patterns)
+			results, err = bumper.CheckEvaluated(ctx, evaluation, patterns)
 		}
 		versions := map[string]upstreamState{}
 		defer func() {

@@ -185,11 +185,11 @@ func (e *env) addFixes(ctx context.Context, ws *workspace, o registryOptions, si
 		return
 	}
 	reader.Signing, reader.CopyTo = signing, nil
-	all, err := reader.Status(ctx, nix.Request{Patterns: patterns}, true)
+	releases, evaluation, err := reader.Releases(ctx, nix.Request{Patterns: patterns})
 	if err != nil {
 		return
 	}
-	for _, status := range all {
+	for _, status := range reader.Status(ctx, releases, evaluation, true) {
 		for _, lacks := range status.Lacks {
 			for i := range results {
 				if results[i].Err != nil && results[i].Reference == lacks.Reference {

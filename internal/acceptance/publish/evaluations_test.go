@@ -39,3 +39,19 @@ func TestPushDescribesImagesByOneEvaluation(t *testing.T) {
 	}
 	reg.audit(t)
 }
+
+// What is published, and what upstream has, is compared with one evaluation.
+func TestStatusNeedsOneEvaluation(t *testing.T) {
+	t.Parallel()
+	c := newCatalogue(t, map[string]string{"one/default.nix": `{ mkApp, pkgs, ... }:
+mkApp { name = "one"; version = "1"; packageVersion = 1; components.web.package = pkgs.writeText "x" "` + rand.Text() + `"; }
+`}, "x86_64-linux")
+	c.file(t, "libre.yaml", "sign: {key: cosign.key}\n")
+	path, evaluations := testkit.CountEvaluations(t)
+	c.env = append(c.env, path)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	c.run("status", "--all", "--to", reg.prefix()).want(t, 0)
+	if got := evaluations(); got != 1 {
+		t.Errorf("status needs %d evaluations", got)
+	}
+}

@@ -30,45 +30,48 @@ type Status struct {
 	Err       error            // why the state is unknown, or what was moved
 }
 
-// Status compares each selected release with the registries. If deep is true, it also
-// verifies every attachment of every image.
-func (r *Reader) Status(ctx context.Context, request nix.Request, deep bool) ([]Status, error) {
-	releases, evaluation, err := r.Releases(ctx, request)
-	if err != nil {
-		return nil, err
-	}
-	var all []Status
+// Status compares releases with the registries, and names the apps that cannot be evaluated
+// first. If deep is true, it also verifies every attachment of every image.
+func (r *Reader) Status(ctx context.Context, releases []*Release, evaluation *nix.Evaluation, deep bool) []Status {
+	var broken []Status
 	for _, app := range slices.Sorted(maps.Keys(evaluation.Failures)) {
-		all = append(all, Status{Name: app, State: Broken, Reason: evaluation.Failures[app].Error()})
+		broken = append(broken, Status{Name: app, State: Broken, Reason: evaluation.Failures[app].Error()})
 	}
-	for _, rel := range releases {
-		status := Status{Name: rel.Name(), Ref: rel.Ref()}
+	all, isPublished := make([]Status, len(releases)), make([]bool, len(releases))
+	InParallel(Readers, releases, func(n int, rel *Release) {
 		there, err := r.CompareAll(ctx, rel)
-		switch {
-		case err != nil:
-			status.set(Unknown, err)
-		case there.State == NotPublished:
-			status.State = NotPublished
-		default:
-			status.State, status.Reason, status.Digest = there.State, there.Reason, there.Digest
-			status.Moved, status.Lacks, status.Err = there.Moved, there.Lacks, there.Err
-			if len(there.Lacks) > 0 {
-				status.Fix = rel.attachAgain()
-			}
-			status.setOldKey(rel, there.OldKey)
-			if status.Reason == "" {
-				status.Reason = strings.Join(there.Twice, "; ")
-			}
+		all[n], isPublished[n] = r.statusOf(rel, there, err), err == nil && there.State == Published
+	})
+	for n, rel := range releases { // one after another, because attachments are large
+		if deep && isPublished[n] && r.Signing != nil {
+			r.verifyStatus(ctx, rel, &all[n])
 		}
-		if err == nil {
-			r.addWithdrawals(rel, there, &status)
-		}
-		if deep && err == nil && there.State == Published && r.Signing != nil {
-			r.verifyStatus(ctx, rel, &status)
-		}
-		all = append(all, status)
 	}
-	return all, nil
+	return append(broken, all...)
+}
+
+// statusOf returns the state of a release that was compared, or could not be.
+func (r *Reader) statusOf(rel *Release, there Remote, err error) Status {
+	status := Status{Name: rel.Name(), Ref: rel.Ref()}
+	switch {
+	case err != nil:
+		status.set(Unknown, err)
+		return status
+	case there.State == NotPublished:
+		status.State = NotPublished
+	default:
+		status.State, status.Reason, status.Digest = there.State, there.Reason, there.Digest
+		status.Moved, status.Lacks, status.Err = there.Moved, there.Lacks, there.Err
+		if len(there.Lacks) > 0 {
+			status.Fix = rel.attachAgain()
+		}
+		status.setOldKey(rel, there.OldKey)
+		if status.Reason == "" {
+			status.Reason = strings.Join(there.Twice, "; ")
+		}
+	}
+	r.addWithdrawals(rel, there, &status)
+	return status
 }
 
 // verifyStatus verifies all attachments of a release and adds the errors.
