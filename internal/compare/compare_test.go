@@ -29,7 +29,7 @@ func TestRenderings(t *testing.T) {
 	golden(t, "docs.txt", strings.Join(rows, "\n")+"\n")
 }
 
-// The same release does not differ from itself, whichever is asked.
+// A release does not differ from itself.
 func TestSameRelease(t *testing.T) {
 	from, to := docs()
 	for _, release := range []*Release{from, to, {App: "a", Variant: "default", Version: "1", PackageVersion: 1}} {
@@ -97,8 +97,8 @@ func TestJSONChanges(t *testing.T) {
 	}
 }
 
-// An application document is compared without the names of its release. A release without
-// one is compared by the outline of both.
+// Application documents are compared without the names of their releases. If one release has
+// none, the outlines are compared.
 func TestApplications(t *testing.T) {
 	release := func(version string, change func(*describe.Spec)) *Release {
 		spec := describe.Spec{
@@ -180,7 +180,7 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// What comes from outside does nothing in Markdown, and ends no cell and no line.
+// Text from outside has no effect in Markdown, and ends no cell and no line.
 func TestHostileNames(t *testing.T) {
 	for _, hostile := range []string{
 		"\x1b]8;;http://evil.example\x07name\x1b]8;;\x07", "\x1b[31mred\x1b[0m", "a | b |\n| c", "@everyone #1", "<img src=x onerror=alert(1)>",
@@ -209,7 +209,7 @@ func TestHostileNames(t *testing.T) {
 	}
 }
 
-// However much differs, the Markdown fits.
+// Markdown stays within its limit, however many differences there are.
 func TestMarkdownIsCut(t *testing.T) {
 	from, to := docs()
 	for i := range 5000 {

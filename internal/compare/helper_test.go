@@ -45,14 +45,14 @@ func nixPackage(hash byte, name, version, license string) sbom.Component {
 	return sbom.Component{ID: path, Name: name, Version: version, Type: "nix", StorePath: path, PURL: "pkg:nix/" + name + "@" + version, License: sbom.License{Expression: license}}
 }
 
-// hashOf is a hash of a store path that has one letter.
+// hashOf returns a store path's hash that consists of one letter.
 func hashOf(letter byte) string { return strings.Repeat(string(rune(letter)), 32) }
 
 func finding(id string, severity scan.Severity, name, version string) scan.Finding {
 	return scan.Finding{Vulnerability: scan.Vulnerability{ID: id, Severity: severity}, Component: scan.Found{Name: name, Version: version, Type: "nix"}}
 }
 
-// docs is a release of an app with two components, and the one that follows it.
+// docs returns a release of an app with two components, and the next release.
 func docs() (from, to *Release) {
 	from = &Release{
 		Name: "registry.example/coop/docs-default:5.4.0-2", App: "docs", Variant: "default", Version: "5.4.0", PackageVersion: 2,

@@ -25,7 +25,7 @@ func startNested(path string) {
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
 		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 	}
-	nested.Run() // where that is forbidden, it does not start
+	nested.Run() // if namespaces are forbidden, it does not start
 }
 
 // attackKernel opens kernel interfaces that affect the whole machine; it changes nothing.
@@ -44,7 +44,7 @@ func attackKernel(string) {
 		if path == "/proc/kcore" {
 			how = os.O_RDONLY
 		}
-		// In a process namespace of its own, the first process is one of the build's.
+		// If the build has its own process namespace, its first process belongs to the build.
 		if f, err := os.OpenFile(path, how, 0); err == nil && (path != "/proc/1/oom_score_adj" || os.Getpid() > 1000) {
 			escaped("may set %s", filepath.Base(path))
 			f.Close()
@@ -101,7 +101,7 @@ func attackSecret(text string) {
 				continue
 			}
 			data, _ := os.ReadFile(path)
-			// Its own arguments have the text in them, after "secret=".
+			// The attacker's own arguments contain the text after "secret=".
 			if strings.Contains(strings.ReplaceAll(string(data), "secret="+text, ""), text) {
 				escaped("read the secret in %s", path)
 			}

@@ -18,9 +18,8 @@ RUN --mount=type=bind,from=build,source=/o,target=/m for i in 1 2 3 4; do busybo
 CMD ["/bin/sh"]
 `
 
-// BenchmarkConfined compares builds with and without confinement, which alternate.
-// "ratio" is that of their times; "first" is the time to find the confinement, once per
-// process.
+// BenchmarkConfined compares builds with and without confinement, which alternate. "ratio" is
+// the ratio of their times. "first" is the time to find the confinement, once per process.
 func BenchmarkConfined(b *testing.B) {
 	testkit.RequireRoot(b)
 	testkit.Require(b, "buildah", "busybox", "runc", "slirp4netns")

@@ -90,7 +90,7 @@ func like(s, pattern string) bool {
 	return s == ""
 }
 
-// A full disk is reported, whatever the engine wraps around the error.
+// A full disk is reported, whatever text the engine adds to the error.
 func TestFullDiskIsReported(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		if os.Geteuid() != 0 {

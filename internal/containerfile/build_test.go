@@ -193,7 +193,7 @@ func TestBuildIsNotCached(t *testing.T) {
 	})
 }
 
-// A stage for the building machine, and an image for another platform.
+// A build with a stage for the building machine, and an image for another platform.
 func TestBuildForAnotherPlatform(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		dist := catalogueLayout(t, "base", busyboxIndex(t))
@@ -222,8 +222,7 @@ COPY --from=build /f /f
 	})
 }
 
-// When the context ends, so does everything that the engine has started, and
-// nothing stays mounted.
+// When the context ends, all processes of the engine end too, and nothing stays mounted.
 func TestBuildCancelled(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		dist := catalogueLayout(t, "base", busyboxIndex(t))
@@ -283,8 +282,8 @@ func processes(word string) (pids []string) {
 	return pids
 }
 
-// Builds in one storage at the same time, by several Builders as by several
-// processes, two of them of the same image.
+// Several Builders, like several processes, build in one storage at the same time. Two builds
+// are of the same image.
 func TestBuildConcurrently(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		dist := catalogueLayout(t, "base", busyboxIndex(t))

@@ -85,7 +85,7 @@ func (c *canaries) startProcess(p *place) {
 	c.process = process.Process.Pid
 }
 
-// untouched reports the canaries that were reached.
+// untouched reports which canaries were reached.
 func (c canaries) untouched(t *testing.T) {
 	t.Helper()
 	if data, err := os.ReadFile(c.file); err != nil || string(data) != "canary\n" {

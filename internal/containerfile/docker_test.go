@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// buildx cannot run without a daemon: a replacement records its arguments and writes an
-// image to the requested path.
+// buildx cannot run without a daemon: a replacement records its arguments, and writes an image
+// to the requested path.
 func TestDocker(t *testing.T) {
 	testkit.Require(t, "busybox")
 	idx := busyboxIndex(t)
@@ -135,7 +135,7 @@ func TestVulnerableDockerIsRefused(t *testing.T) {
 	}
 }
 
-// The same attacks with docker's own daemon. Refused features are named.
+// The same attacks fail with docker's own daemon. Features that libre refuses are named.
 func TestDockerStepsCannotEscape(t *testing.T) {
 	testkit.Docker(t, true)
 	e, err := Detect(t.Context(), "docker")
@@ -181,7 +181,7 @@ func TestDockerStepsCannotEscape(t *testing.T) {
 		img, _ := built(t, res)
 		files := filesOf(t, img)
 		for line := range strings.Lines(files["/out"].content) {
-			if !strings.HasPrefix(line, "ESCAPED made the disk") || !strings.HasSuffix(line, "false\n") { // it is made, and cannot be opened
+			if !strings.HasPrefix(line, "ESCAPED made the disk") || !strings.HasSuffix(line, "false\n") { // a build can make the device, but cannot open it
 				t.Error(flags, line)
 			}
 		}
@@ -219,8 +219,8 @@ func TestUnusableDockerHasAFix(t *testing.T) {
 	}
 }
 
-// A daemon that is killed in the middle of a build ends it soon, by one line. The next build,
-// with a daemon, makes the image.
+// If the daemon is killed in the middle of a build, the build ends soon, with one line. The
+// next build, with a daemon, makes the image.
 func TestDockerThatEndsIsOneClearLine(t *testing.T) {
 	daemon := testkit.Docker(t, true)
 	testkit.Require(t, "busybox")

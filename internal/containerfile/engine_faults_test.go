@@ -11,16 +11,16 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// engineFaults are ways in which an engine ends badly, as scripts; $real runs the true one.
+// engineFaults are scripts of an engine that ends badly. $real runs the real engine.
 var engineFaults = map[string]string{
 	"no words of it":      `echo "hello <html>"`,
 	"nothing":             ``,
-	"killed":              `kill -9 $$; exit 137`, // where it is the first process of its namespace, it cannot kill itself
+	"killed":              `kill -9 $$; exit 137`, // the first process of a namespace cannot kill itself
 	"killed in its words": `$real "$@" | head -c 20; kill -9 $$; exit 137`,
 	"one endless line":    `head -c 80000000 /dev/zero | tr '\0' x; exit 1`,
 }
 
-// However an engine ends, one short line says so, and the next build makes the image.
+// However an engine ends, libre reports one short line, and the next build makes the image.
 func TestNextBuildCompletesWhatAnEngineFailed(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		base := catalogueLayout(t, "base", busyboxIndex(t))

@@ -14,7 +14,7 @@ import (
 func TestDetect(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		install map[string]string // program to what it says
+		install map[string]string // program to its output
 		want    string
 		engine  string
 		err     string

@@ -70,7 +70,7 @@ func escapeContext(t *testing.T, c canaries) map[string]string {
 	return map[string]string{"f": "content", "links/f1": "1", "links.tar": archive.String()}
 }
 
-// An upstream's steps with all escapes at once.
+// No step escapes from its build, not even one that tries all escapes at once.
 func TestStepsCannotEscape(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
@@ -114,7 +114,7 @@ func TestStepsCannotEscape(t *testing.T) {
 	})
 }
 
-// Escapes that make the build fail, each alone.
+// Escapes that make the build fail, one at a time.
 func TestEscapingBuildsFail(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)
@@ -202,7 +202,7 @@ func TestAttacksWorkWithoutConfinement(t *testing.T) {
 	}
 }
 
-// The same in a chroot, for users without root if no runtime works.
+// The same in a chroot, which builds use without root if no runtime works.
 func TestChrootStepsCannotEscape(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)

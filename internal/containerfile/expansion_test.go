@@ -2,7 +2,7 @@ package containerfile
 
 import "testing"
 
-// Unportable expansions in arguments before the first FROM are replaced by their values.
+// Unportable expansions in arguments before the first FROM are replaced with their values.
 func TestUnportableExpansionsOfGlobalArguments(t *testing.T) {
 	const file = `ARG PLATFORM=linux/arm/v7 \
   VERSION=v1.2.3-rc1

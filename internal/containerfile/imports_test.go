@@ -6,12 +6,13 @@ import (
 	"testing"
 )
 
-// Builds that begin at once, on one image under several names, do not see it half imported.
+// Builds that start at the same time on one image, under several names, never see it half
+// imported.
 func TestBuildsImportAnImageOneAtATime(t *testing.T) {
 	dist := catalogueLayout(t, "base", busyboxIndex(t))
 	withEngines(t, func(t *testing.T, e Engine) {
 		if e.Name == "docker" {
-			return // it has no storage of ours
+			return // libre has no storage for it
 		}
 		s := newStorage(t, e)
 		var builds sync.WaitGroup

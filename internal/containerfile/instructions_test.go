@@ -168,7 +168,7 @@ func TestEveryInstruction(t *testing.T) {
 		}
 		img, cf := built(t, res)
 		config := cf.DeepCopy().Config
-		config.ArgsEscaped = false // docker sets it, to Windows alone it means something, and an import drops it
+		config.ArgsEscaped = false // docker sets it; it has a meaning on Windows only, and an import drops it
 		if diff := cmp.Diff(configured, config); diff != "" {
 			t.Error(diff)
 		}
@@ -206,8 +206,8 @@ func compareFiles(t *testing.T, img v1.Image, want map[string]string) {
 	}
 }
 
-// newer lists instructions that some engines lack, by the feature's name: with their
-// files for compareFiles, or without files if no engine may run them.
+// newer lists instructions that some engines lack, by the feature's name. Each has its files
+// for compareFiles, or no files if no engine may run it.
 var newer = []struct {
 	feature, stage, lines string
 	makes                 map[string]string
@@ -233,8 +233,8 @@ var newer = []struct {
 	{"variable expansion with -, + and ? without a colon", "", "ENV COLONLESS=${NOTHING-unset}\nRUN echo $COLONLESS > /colonless\n", map[string]string{"/colonless": "644 0 unset\n"}},
 }
 
-// newerInstructions builds those that the engine supports, and checks that the others are
-// refused, each with its line.
+// newerInstructions builds the instructions that the engine supports, and checks that it
+// refuses the others, each with its line.
 func newerInstructions(t *testing.T, b *Builder, req Request, address string) {
 	t.Helper()
 	has := map[bool]string{true: "", false: ""}

@@ -33,7 +33,7 @@ func TestInterruptedBuildLeavesNothing(t *testing.T) {
 		for _, tt := range []struct {
 			name      string
 			interrupt func(libre, engine int) error
-			later     bool // what is left goes with the next build
+			later     bool // the next build removes what is left
 		}{
 			{"SIGINT", func(libre, _ int) error { return syscall.Kill(libre, syscall.SIGINT) }, false},
 			{"SIGTERM to the group", func(libre, _ int) error { return syscall.Kill(-libre, syscall.SIGTERM) }, false},
@@ -53,7 +53,7 @@ func TestInterruptedBuildLeavesNothing(t *testing.T) {
 func TestInterruptedUnconfinedBuildLeavesNothing(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		if p.u.uid != 0 {
-			return // who always has a wall
+			return // without root, every build is confined
 		}
 		trusted := func(o *order) { o.TrustUpstream = true }
 		path := p.withoutRuntimes()
@@ -71,8 +71,8 @@ func TestInterruptedUnconfinedBuildLeavesNothing(t *testing.T) {
 	})
 }
 
-// repeatedly sends a signal until the process has ended: the engine forwards SIGTERM to
-// the step, and loses one that comes before the step starts.
+// repeatedly sends a signal until the process has ended. The engine forwards SIGTERM to the
+// step, but loses a signal that comes before the step starts.
 func repeatedly(pid int, signal syscall.Signal) error {
 	err := syscall.Kill(pid, signal)
 	go func() {
@@ -142,8 +142,7 @@ func interrupted(t *testing.T, p *place, interrupt func(libre, engine int) error
 	p.nothingIsLeft(t, work, next, before)
 }
 
-// left returns the processes of a build, with its storage in their environment or
-// arguments.
+// left returns the processes that have the build's storage in their environment or arguments.
 func (p *place) left() (found []string) {
 	p.processes(func(pid int, program, said string) {
 		found = append(found, fmt.Sprintf("%d %s %.200q", pid, program, said))
@@ -151,14 +150,14 @@ func (p *place) left() (found []string) {
 	return found
 }
 
-// engine finds the engine's process, and not a child, which has the same name until it
-// runs another program.
+// engine finds the process of the engine. A child has the same name until it runs another
+// program, and does not count.
 func (p *place) engine() (number int) {
 	parents := map[int]int{}
 	p.processes(func(pid int, program, said string) {
 		if filepath.Base(program) == p.e.Name && strings.Contains(said, "\x00build\x00") && !strings.Contains(said, "unshare") {
 			stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-			_, fields, _ := strings.Cut(string(stat), ") ") // its name may have spaces
+			_, fields, _ := strings.Cut(string(stat), ") ") // the name may contain spaces
 			var state string
 			var parent int
 			_, _ = fmt.Sscan(fields, &state, &parent)
@@ -205,8 +204,8 @@ func (p *place) mounts() []string {
 	return lines
 }
 
-// nothingIsLeft checks that a build left nothing in its folder, except next, which is in
-// use, and in the storage.
+// nothingIsLeft checks that a build left nothing in the storage, and nothing in its folder
+// except next, which is in use.
 func (p *place) nothingIsLeft(t *testing.T, work, next string, before map[string]int) {
 	t.Helper()
 	if mounts := p.mounts(); len(mounts) > 0 {

@@ -19,7 +19,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// The user's own storage is one in the test's folder.
+// The test's folder has the user's own storage.
 func TestLoad(t *testing.T) {
 	testkit.Require(t, "podman", "busybox")
 	e, err := Detect(context.Background(), "podman")

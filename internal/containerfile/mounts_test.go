@@ -21,7 +21,7 @@ func TestMountsDoNotFollowLinksOutOfTheirSource(t *testing.T) {
 		const head = "FROM base AS s\nRUN for b in ln mkdir; do busybox ln -s busybox /bin/$b; done\n"
 		look = "(" + look + ") >> /out 2>/dev/null\n"
 		tries := map[string]string{
-			// What the link has in the stage is mounted, and so the canary is not there.
+			// The mount contains what the link points to inside the stage, so not the canary.
 			"root": head + "RUN ln -s / /l && ln -s /m /k && ln -s / /m && mkdir -p /a/a && ln -s ../../../../../.. /a/a/b\nFROM base\n" +
 				"RUN --mount=type=bind,from=s,source=/l,target=/h,rw " + look +
 				"RUN --mount=type=bind,from=0,source=/k,target=/h,rw " + look +
@@ -115,7 +115,7 @@ func TestUnsafeMountsAreRefused(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tt.mount, err, tt.want)
 		}
 	}
-	// Harmless ones.
+	// Harmless mounts.
 	for _, mount := range []string{"type=cache,target=/root/.cache", "type=cache,id=npm,target=/n,sharing=locked,mode=0755", "type=cache,id=a,target=/x --mount=type=cache,id=b,target=/x/y",
 		"type=bind,source=.,target=/c", "type=bind,from=base,target=/c", "type=tmpfs,target=/t"} {
 		source := write(t, map[string]string{"Containerfile": "FROM base\nRUN --mount=" + mount + " true\n"})
@@ -147,8 +147,8 @@ func TestTriggersWithMountsAreRefused(t *testing.T) {
 	})
 }
 
-// No build sees the cache mounts of another, of the same app or another, at the same time
-// or later, and a link in a cache does not lead out of it.
+// No build sees the cache mounts of another build, at the same time or later, whether of the
+// same app or not. A link in a cache does not lead out of it.
 func TestCacheMountsAreNotShared(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		for _, name := range []string{"first", "second"} {

@@ -43,7 +43,7 @@ func TestProxyForBuilds(t *testing.T) {
 	})
 }
 
-// Steps and ADD can fetch, also by name, if the machine's resolver is on its loopback.
+// Steps and ADD can fetch, also by host name if the machine's resolver is on its loopback.
 func TestStepsReachTheNetwork(t *testing.T) {
 	address := machineAddress(t)
 	l, err := net.Listen("tcp", address+":0")
@@ -117,7 +117,7 @@ func nameServer(t *testing.T, at string, address net.IP) {
 	}()
 }
 
-// If no network is possible, a build continues without, and a warning says why.
+// If no network is possible, a build continues without it, and a warning says why.
 func TestMissingNetworkIsWarnedAbout(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		c := newCanaries(p)

@@ -46,7 +46,7 @@ type place struct {
 	dir  string
 	base string // a layout with the attacker's program in it
 
-	resolv string // file in the place of /etc/resolv.conf, if any
+	resolv string // file that replaces /etc/resolv.conf, if any
 	builds *builds
 }
 
@@ -179,11 +179,11 @@ type order struct {
 	Answer       string // file for the answer
 	App          string
 	Steps
-	Unmapped bool // as where there are no user namespaces
+	Unmapped bool // as on a machine without user namespaces
 	Known    *known
 }
 
-// answer is the result of such a build.
+// answer is the result of an ordered build.
 type answer struct {
 	Layout   string
 	Err      string
@@ -191,8 +191,7 @@ type answer struct {
 	Known    *known
 }
 
-// build builds a Containerfile as the user, with additional variables. files are those of
-// the context.
+// build builds a Containerfile as the user. context has the files of the build context.
 func (p *place) build(containerfile string, context map[string]string, change func(*order), env ...string) (files map[string]file, got answer) {
 	p.t.Helper()
 	cmd, o := p.order(containerfile, context, change, env...)
@@ -216,7 +215,7 @@ func (p *place) build(containerfile string, context map[string]string, change fu
 	return files, got
 }
 
-// order prepares the child process for such a build.
+// order prepares the child process for an ordered build.
 func (p *place) order(containerfile string, context map[string]string, change func(*order), env ...string) (*exec.Cmd, order) {
 	p.t.Helper()
 	p.builds.Lock()

@@ -184,7 +184,7 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
-// Parsing any file ends, and the rewritten file needs the same bases at the same lines.
+// Parsing any file ends. The rewritten file needs the same bases at the same lines.
 func FuzzBases(f *testing.F) {
 	f.Add([]byte(docs), "backend")
 	f.Add([]byte("\xef\xbb\xbf# escape=`\r\nFROM a`\r\n as b\r\nRUN <<E\nE\nADD --checksum=x y z"), "")

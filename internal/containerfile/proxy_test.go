@@ -7,7 +7,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// A value that is not the URL of a proxy reaches no step and no error.
+// A value that is not the URL of a proxy appears in no step and no error.
 func TestProxyIsAURL(t *testing.T) {
 	for _, text := range []string{
 		"ghp_0123456789abcdef", "hunter2", "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----", "proxy.example:3128", "user:secret@proxy.example",

@@ -8,7 +8,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// FuzzReason finds the cause in what an engine and the steps of a stranger print.
+// FuzzReason finds the cause of a failure in what an engine and a stranger's steps print.
 func FuzzReason(f *testing.F) {
 	f.Fuzz(func(t *testing.T, printed string) {
 		var tail []string

@@ -77,7 +77,7 @@ func TestBuildFromRegistry(t *testing.T) {
 		build(b, map[string]Origin{base: {Digest: first}}, first, "1", true)
 		build(b, map[string]Origin{base: {Digest: second}}, second, "2", true)
 
-		server.Close() // what is there by digest needs no registry
+		server.Close() // an image in the storage, found by digest, needs no registry
 		build(NewBuilder(e, storage), map[string]Origin{base: {Digest: first}}, first, "1", true)
 	})
 }

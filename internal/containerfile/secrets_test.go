@@ -31,7 +31,7 @@ var (
 	password = rand.Text()
 )
 
-// asks is a Containerfile with steps that use secrets in every way, and print them.
+// asks is a Containerfile whose steps use secrets in every way, and print them.
 const asks = `FROM base
 ARG LIBRE_SECRET_0
 ARG NPM_TOKEN
@@ -136,14 +136,14 @@ func TestMissingRequiredSecretsFail(t *testing.T) {
 	}
 }
 
-// A printed secret is masked in any form: in parts, encoded, line by line, and in a line
-// without end.
+// A printed secret is masked in any form: in parts, encoded, line by line, and in an endless
+// line.
 func TestSecretsAreMaskedInLogs(t *testing.T) {
 	key := "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\nQQ==\n-----END OPENSSH PRIVATE KEY-----\n"
 	for name, tt := range map[string]struct {
 		secret string
 		writes []string
-		leaks  []string // what must not be there
+		leaks  []string // what the log must not contain
 	}{
 		"in parts":         {token, []string{"a " + token[:7], token[7:] + " b\n"}, []string{token[:7], token[7:]}},
 		"at the end":       {token, []string{"a", token}, []string{token[:9]}},
@@ -186,7 +186,7 @@ func inParts(text string) (parts []string) {
 	return parts
 }
 
-// newKey is a private key as ssh-keygen writes it.
+// newKey returns a private key as ssh-keygen writes it.
 func newKey(t *testing.T, passphrase string) (private ed25519.PrivateKey, text string) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(nil)
@@ -203,7 +203,7 @@ func newKey(t *testing.T, passphrase string) (private ed25519.PrivateKey, text s
 	return private, string(pem.EncodeToMemory(block))
 }
 
-// askAgent is run by a step, and uses its agent.
+// askAgent runs in a step, and uses the step's agent.
 func askAgent(string) {
 	c, err := net.Dial("unix", os.Getenv("SSH_AUTH_SOCK"))
 	if err != nil {
@@ -280,7 +280,7 @@ func TestInvalidSSHAgentsAreRefused(t *testing.T) {
 	}
 }
 
-// Docker's client takes secrets and agents by the same flags.
+// Docker's client gets secrets and agents by the same flags.
 func TestDockerStepsGetTheirSecrets(t *testing.T) {
 	testkit.Docker(t, true)
 	e, err := Detect(t.Context(), "docker")

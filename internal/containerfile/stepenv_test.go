@@ -33,7 +33,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// getURL fetches like a program in Go.
+// getURL fetches a URL like any program in Go.
 func getURL(url string) {
 	response, err := http.Get(url)
 	if err != nil {
@@ -43,7 +43,7 @@ func getURL(url string) {
 	io.Copy(os.Stdout, response.Body)
 }
 
-// company is a server with a certificate of its own CA, which is also a proxy.
+// company is a server with a certificate of its own CA. It is also a proxy.
 type company struct {
 	authority   []byte // in PEM
 	https, http string // URLs
@@ -205,8 +205,8 @@ func withAttacker(t *testing.T, files map[string][]byte) map[string][]byte {
 	return all
 }
 
-// An image with steps that do not depend on them is the same with and without a proxy, CAs
-// and secrets: no layer, history or label contains them.
+// If its steps do not depend on them, an image is the same with and without a proxy, CAs and
+// secrets: no layer, history or label contains them.
 func TestProxyAndCALeaveNoTrace(t *testing.T) {
 	c := newCompany(t)
 	eachUser(t, func(t *testing.T, p *place) {
@@ -233,7 +233,7 @@ func TestProxyAndCALeaveNoTrace(t *testing.T) {
 	})
 }
 
-// attackersLayer reports whether a file is the layer of this program.
+// attackersLayer reports whether a file is the layer with the attacker's program.
 func attackersLayer(found string) bool {
 	for path := range strings.Lines(found) {
 		if info, err := os.Stat(strings.TrimSpace(path)); err != nil || info.Size() < 1<<20 {
@@ -272,8 +272,8 @@ func layersOf(m *v1.Manifest) func(func(v1.Hash) bool) {
 	}
 }
 
-// Docker's daemon also builds the same image with and without a proxy, which its steps
-// get; build.ca is an error.
+// Docker's daemon also builds the same image with and without a proxy, which its steps get.
+// With docker, build.ca is an error.
 func TestDockerStepsUseProxy(t *testing.T) {
 	testkit.Docker(t, true)
 	e, err := Detect(t.Context(), "docker")

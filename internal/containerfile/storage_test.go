@@ -54,7 +54,7 @@ func TestStorageStaysBelowItsLimit(t *testing.T) {
 		if there() != 3 || size() < 9<<20 {
 			t.Errorf("%d bases with %d bytes without a limit, want 3", there(), size())
 		}
-		build("a") // is now used later than b
+		build("a") // now the last use of a is later than that of b
 		b.KeepAtMost(7 << 20)
 		build("c")
 		if has("b") || !has("a") || !has("c") || size() > 8<<20 {
@@ -64,7 +64,7 @@ func TestStorageStaysBelowItsLimit(t *testing.T) {
 		if has("a") || !has("b") || !has("c") || size() > 8<<20 {
 			t.Errorf("%d bases with %d bytes, want b and c in 7 MiB", there(), size())
 		}
-		// Nothing is taken from a build that goes on.
+		// Nothing is removed during a build.
 		unlock, _, err := b.storage.lock(ctx, false)
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +87,7 @@ func TestStorageStaysBelowItsLimit(t *testing.T) {
 		if err := os.Chtimes(b.storage.mark(all[1].id), old, old); err != nil { // a
 			t.Fatal(err)
 		}
-		// Of an engine that is used no more all goes.
+		// The whole storage of an engine that is no longer used is removed.
 		other := filepath.Join(b.storage.dir, "other")
 		for name, at := range map[string]time.Time{"other": old, "another": time.Now()} {
 			lock := filepath.Join(b.storage.dir, name, "lock")
@@ -131,7 +131,7 @@ func TestStorageLock(t *testing.T) {
 	}
 }
 
-// A prepared folder in the place of the engine's runtime state is refused.
+// A folder that another user prepared at the path of the engine's runtime state is refused.
 func TestRunRootOfAnotherUserIsRefused(t *testing.T) {
 	testkit.RequireRoot(t)
 	for name, prepare := range map[string]func(path string) error{
@@ -168,7 +168,7 @@ func TestNoProcessIsLeft(t *testing.T) {
 	})
 }
 
-// gc measures and removes the bases that were not used, and what killed builds left.
+// gc measures and removes unused bases, and what killed builds left.
 func TestUnusedBasesAreMeasuredAndRemoved(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e Engine) {
 		ctx := context.Background()

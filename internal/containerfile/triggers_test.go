@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// withConfig is an image for this machine with a shell, whose configuration is changed.
+// withConfig returns an image for this machine with a shell, and with a changed configuration.
 func withConfig(t *testing.T, change func(*v1.Config)) v1.ImageIndex {
 	t.Helper()
 	idx := busyboxIndex(t)

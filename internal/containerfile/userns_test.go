@@ -18,8 +18,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// openStorage opens a storage for root: with an engine in a user namespace, or without if
-// that does not work.
+// openStorage opens a storage for root. If mapped, the engine runs in a user namespace.
+// Otherwise the storage is as on a machine without user namespaces.
 func openStorage(t *testing.T, e Engine, mapped bool) *storage {
 	t.Helper()
 	s := NewBuilder(e, newStorage(t, e)).storage
@@ -116,8 +116,8 @@ func TestUserNamespaceChangesNoImage(t *testing.T) {
 	})
 }
 
-// Even with access to a folder of this machine, a step cannot open root's files there; its
-// own files belong to no user.
+// A step cannot open root's files in a folder of this machine, even if it can access the
+// folder. Its own files belong to no user.
 func TestRootInStepsIsUnprivileged(t *testing.T) {
 	testkit.RequireRoot(t)
 	eachEngine(t, func(t *testing.T, e Engine) {
@@ -177,7 +177,7 @@ func TestRootInStepsIsUnprivileged(t *testing.T) {
 	})
 }
 
-// The rest of an archive stays as without the attributes.
+// Without the attributes, the rest of an archive stays the same.
 func TestOverlayXattrsLeaveNoTrace(t *testing.T) {
 	long := strings.Repeat("long/", 50)
 	archive := func(notes map[string]string) []byte {

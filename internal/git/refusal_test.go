@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What the git of this machine prints when a server refuses.
+// What this machine's git prints when a server refuses.
 func TestHiddenRepositoriesAreTold(t *testing.T) {
 	for name, test := range map[string]struct {
 		status         int

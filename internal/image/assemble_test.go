@@ -22,7 +22,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// These change only together with catalog.Format.
+// These digests change only together with catalog.Format.
 const (
 	goldenGzip = "a3ec83c46e8ad649f7b9f04919bf57ba13e45e900a9a778b2a0159d653eb44df"
 	goldenZstd = "dd66e8519df3f81b51bcc8e0f7caa12607726ece5356f71a6411a0ab4359275f"
@@ -89,8 +89,8 @@ func TestAssemble(t *testing.T) {
 	}
 }
 
-// What go-containerregistry's validate (crane validate) says of a layout. It
-// reads gzip only, so it cannot look into layers of zstd.
+// validateLayout checks a layout with go-containerregistry's validate (crane validate), which
+// reads gzip only. So it cannot read layers of zstd.
 func validateLayout(t testing.TB, dir string, codec Codec) {
 	t.Helper()
 	index, err := gcr.ImageIndexFromPath(dir)
@@ -154,7 +154,7 @@ func TestAssembleSecondTime(t *testing.T) {
 	first, err := Assemble(context.Background(), l, spec, opts)
 	check(t, err)
 
-	// A new process, and a store that is not there: no file of it is opened.
+	// A new process and a missing store: no file of the store is opened.
 	opts = Options{Cache: NewCache(dir), StoreRoot: filepath.Join(s.root, "gone")}
 	second, err := Assemble(context.Background(), l, spec, opts)
 	check(t, err)
@@ -162,7 +162,7 @@ func TestAssembleSecondTime(t *testing.T) {
 		t.Errorf("second time: %+v", second)
 	}
 
-	// A blob that was cut short is written again.
+	// A truncated blob is written again.
 	opts.StoreRoot = s.root
 	check(t, os.Truncate(l.BlobPath(first.Layers[1].Digest), 5))
 	third, err := Assemble(context.Background(), l, spec, opts)
@@ -171,7 +171,7 @@ func TestAssembleSecondTime(t *testing.T) {
 		t.Errorf("third time: %+v", third)
 	}
 
-	// Only the layers with changed paths have another key.
+	// Only layers with changed paths have another key.
 	changed := spec
 	changed.Closure = append([]nix.PathInfo{}, spec.Closure...)
 	changed.Closure[3].NarHash = "sha256:other"
@@ -218,7 +218,7 @@ func TestCacheTrouble(t *testing.T) {
 	if got := assemble(dir); len(got.Warnings) != 0 {
 		t.Errorf("the damage stays: %v", got.Warnings)
 	}
-	// A file where the folder should be: not even root can write there.
+	// A file is in the place of the folder: not even root can write there.
 	if got := assemble(files[0]); len(got.Warnings) == 0 || got.Descriptor.Digest != want.Descriptor.Digest {
 		t.Errorf("an unwritable cache: %v", got.Warnings)
 	}
@@ -247,7 +247,7 @@ func TestAssembleCancelled(t *testing.T) {
 	}
 }
 
-// In the middle of a layer, too, cancelling ends the work and removes the file.
+// Cancelling in the middle of a layer also ends the work and removes the file.
 func TestWriteLayerCancelled(t *testing.T) {
 	l := newLayout(t)
 	ctx, cancel := context.WithCancel(context.Background())

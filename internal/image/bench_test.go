@@ -21,8 +21,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// realStore spreads size bytes of the Go distribution, binaries and sources,
-// over count store paths that depend on each other in a chain of tens.
+// realStore spreads size bytes of the Go distribution, binaries and sources, over count store
+// paths. Each ten of them refer to the last path of the ten before.
 func realStore(b *testing.B, count int, size int64) (*fakeStore, Spec) {
 	b.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()
@@ -67,10 +67,9 @@ func realStore(b *testing.B, count int, size int64) (*fakeStore, Spec) {
 	return s, Spec{Platform: amd64, Closure: s.all, Root: root, Created: created}
 }
 
-// BenchmarkAssembleCold assembles 250 MB with an empty cache. The yardstick, in
-// the same run, is one stream of the same files through tar, SHA-256, pgzip of
-// the same level and SHA-256 to a file; "x-yardstick" is how many times its
-// speed ours is.
+// BenchmarkAssembleCold assembles 250 MB with an empty cache. In the same run it measures a
+// yardstick: one stream of the same files through tar, SHA-256, pgzip of the same level and
+// SHA-256 to a file. "x-yardstick" is our speed as a multiple of the yardstick's.
 func BenchmarkAssembleCold(b *testing.B) {
 	const size = 250e6
 	for _, codec := range []Codec{Gzip, Zstd} {
@@ -107,8 +106,8 @@ func tarSumPgzip(b *testing.B, dir string) {
 	check(b, f.Close())
 }
 
-// BenchmarkAssembleChangedRoot changes one root path in 100 paths: what is
-// written is the root's layer.
+// BenchmarkAssembleChangedRoot changes the root path, one of 100 paths. Only the root's layer
+// is written.
 func BenchmarkAssembleChangedRoot(b *testing.B) {
 	s, spec := realStore(b, 100, 100e6)
 	l := newLayout(b)
@@ -131,7 +130,7 @@ func BenchmarkAssembleChangedRoot(b *testing.B) {
 	b.ReportMetric(float64(written), "B-written")
 }
 
-// Memory does not grow with the layer: 32 times the bytes, no more live heap.
+// Memory does not grow with the layer: 32 times the bytes need no larger heap.
 func TestWriteLayerMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 256 MB")
@@ -145,7 +144,8 @@ func TestWriteLayerMemory(t *testing.T) {
 	}
 }
 
-// peakHeap is the most heap in use while a layer of so many megabytes is written.
+// peakHeap returns the largest heap in use, in bytes, while a layer of so many megabytes is
+// written.
 func peakHeap(t testing.TB, codec Codec, megabytes int) (peak uint64) {
 	l := newLayout(t)
 	block := make([]byte, 1<<20)

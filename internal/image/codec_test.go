@@ -59,7 +59,7 @@ func TestDecompressPlain(t *testing.T) {
 	}
 }
 
-// A few bytes that want 512 MiB of memory.
+// A few bytes that ask for 512 MiB of memory.
 func TestDecompressWindow(t *testing.T) {
 	frame := []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 19 << 3, 9, 0, 0, 'x'}
 	r, err := decompress(bytes.NewReader(frame))

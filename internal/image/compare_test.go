@@ -22,7 +22,7 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// shelf is a place with blobs, and counts what is read of them.
+// shelf holds blobs, and counts how much of them is read.
 type shelf struct {
 	blobs map[v1.Hash][]byte
 	read  map[v1.Hash]int
@@ -67,14 +67,14 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sketch is an image made by hand.
+// sketch describes an image made by hand.
 type sketch struct {
 	layers      [][]byte // blobs
 	titles      []string
 	env         []string
 	labels      map[string]string
 	annotations map[string]string
-	size        int64 // added to the first layer's in the manifest
+	size        int64 // added to the first layer's size in the manifest
 }
 
 func (k sketch) put(t testing.TB, s *shelf) v1.Descriptor {
@@ -228,7 +228,7 @@ func TestCompareIndexes(t *testing.T) {
 	}
 }
 
-// What is damaged, missing or without end is an error that says where.
+// Damaged, missing or endless content is an error that says where.
 func TestCompareErrors(t *testing.T) {
 	whole := newShelf()
 	good := whole.source(sketch{layers: [][]byte{zipped(t, packed(t, file("a", "1")), 5)}}.put(t, whole))
@@ -274,8 +274,8 @@ func TestCompareErrors(t *testing.T) {
 	}
 }
 
-// A layer that unpacks to far more than it should is not unpacked: reading ends
-// at the first difference, and at the cap.
+// A layer that unpacks to far more than it should is not unpacked: reading ends at the first
+// difference, or at the limit.
 func TestCompareStops(t *testing.T) {
 	noise := strings.Repeat(bigFile, 100)
 	a, b := newShelf(), newShelf()
@@ -312,8 +312,8 @@ func (discardHash) Reset()                      {}
 func (discardHash) Size() int                   { return 0 }
 func (discardHash) BlockSize() int              { return 1 }
 
-// Two real images: what is written twice is the same, and a change of one file
-// in the store is named.
+// Two images of the same store are the same. After a change of one file in the store, the
+// difference names the file.
 func TestCompareLayouts(t *testing.T) {
 	assemble := func(change func(*fakeStore, *Spec)) layout.Source {
 		l := newLayout(t)

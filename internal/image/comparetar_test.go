@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// entry is one of a tar made by hand. Its type is a folder's when the name ends
-// with a slash, a link's when there is a target, else a file's.
+// entry is an entry of a tar made by hand. It is a folder if the name ends with a slash, a link
+// if it has a target, and a file otherwise.
 type entry struct {
 	tar.Header
 	content string
@@ -21,13 +21,13 @@ func file(name, content string) entry {
 	return entry{tar.Header{Name: name, Mode: 0o644, ModTime: layerTime}, content}
 }
 
-// with changes an entry's header.
+// with returns the entry with a changed header.
 func (e entry) with(change func(*tar.Header)) entry {
 	change(&e.Header)
 	return e
 }
 
-// packed is the tar of entries.
+// packed returns a tar of entries.
 func packed(t testing.TB, entries ...entry) []byte {
 	t.Helper()
 	var b bytes.Buffer

@@ -29,7 +29,7 @@ func run(t testing.TB, program string, args ...string) string {
 	return string(out)
 }
 
-// fakeStore is a folder with store paths under its nix/store.
+// fakeStore is a folder with store paths below its nix/store.
 type fakeStore struct {
 	t    testing.TB
 	root string
@@ -44,8 +44,8 @@ func newFakeStore(t testing.TB) *fakeStore {
 	return s
 }
 
-// add makes a store path from a tree: names with a slash at the end are
-// folders, "→" in front of a content makes a link, "!" an executable.
+// add makes a store path from a tree. A name with a slash at the end is a folder. Content that
+// begins with "→" is a link's target; with "!" the file is executable.
 func (s *fakeStore) add(name string, files map[string]string, refs ...string) string {
 	s.t.Helper()
 	p := nix.PathInfo{Path: pathFor(name), NarHash: "sha256:" + name, References: refs}
@@ -93,7 +93,7 @@ var (
 	created = time.Date(2026, 7, 9, 10, 0, 0, 0, time.UTC)
 )
 
-// demo is a store with an application of a few paths, and its image.
+// demo returns a store with an application of a few paths, and its image.
 func demo(t testing.TB) (*fakeStore, Spec) {
 	s := newFakeStore(t)
 	libc := s.add("glibc-2.41", map[string]string{"lib/libc.so.6": "!" + strings.Repeat("libc ", 300_000), "lib/libc.so": "→libc.so.6"})
@@ -131,7 +131,7 @@ func demo(t testing.TB) (*fakeStore, Spec) {
 
 func (s *fakeStore) options() Options { return Options{Cache: NewCache(""), StoreRoot: s.root} }
 
-// listing prints a tar's headers, one a line.
+// listing returns a tar's headers, one a line.
 func listing(t testing.TB, r io.Reader) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -154,7 +154,7 @@ func layerListing(t testing.TB, l *layout.Layout, d v1.Descriptor) string {
 	return listing(t, bytes.NewReader(layerTarOf(t, l, d)))
 }
 
-// layerTarOf is the tar inside a layer.
+// layerTarOf returns the tar inside a layer.
 func layerTarOf(t testing.TB, l *layout.Layout, d v1.Descriptor) []byte {
 	t.Helper()
 	var b bytes.Buffer

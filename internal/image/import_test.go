@@ -29,8 +29,8 @@ func importSpec() ImportSpec {
 	}
 }
 
-// engineLayout is what engines write: one layer plain, others compressed, and
-// marks of the engine and of its clock.
+// engineLayout writes a layout like an engine's: one plain layer, compressed ones, and traces
+// of the engine and of its clock.
 func engineLayout(t testing.TB, engine string, layers ...[]byte) string {
 	t.Helper()
 	l := newLayout(t)
@@ -84,8 +84,8 @@ func TestImport(t *testing.T) {
 		t.Errorf("annotations %v", manifest.Annotations)
 	}
 
-	// Another engine, another clock, other compression: the same image. Its
-	// sibling with one more layer writes only that.
+	// Another engine, clock and compression make the same image. A sibling with one more layer
+	// writes only that layer.
 	again, err := Import(context.Background(), engineLayout(t, "engine 2", layers...), l, importSpec(), opts)
 	check(t, err)
 	if again.Descriptor.Digest != result.Descriptor.Digest || again.Written != 0 {
@@ -129,8 +129,8 @@ func TestImportRefused(t *testing.T) {
 	}
 }
 
-// buildkit nests the image in an index, beside an "image" of attestations; old
-// Docker media types are converted.
+// buildkit puts the image into an index, beside an "image" of attestations. Old Docker media
+// types are converted.
 func TestImportNested(t *testing.T) {
 	ctx := context.Background()
 	l := newLayout(t)
@@ -168,7 +168,7 @@ func layerListingNames(t testing.TB, l *layout.Layout, d v1.Descriptor) string {
 	return strings.Join(names, " ")
 }
 
-// TestImportBuildah takes what the real buildah writes.
+// TestImportBuildah imports the output of the real buildah.
 func TestImportBuildah(t *testing.T) {
 	testkit.Require(t, "buildah")
 	dir := t.TempDir()

@@ -29,9 +29,8 @@ func putDemo(t testing.TB, l *layout.Layout, name string) Result {
 	return result
 }
 
-// TestLayoutKilled kills a process in the middle of assembling: the layout
-// opens at once, shows the old entries, and a second run gives what an
-// undisturbed one gives.
+// TestLayoutKilled kills a process in the middle of assembling. The layout opens at once and
+// has the old entries. A second run has the same result as one that was not interrupted.
 func TestLayoutKilled(t *testing.T) {
 	if dir := os.Getenv("TEST_ASSEMBLE_UNTIL_KILLED"); dir != "" {
 		assembleUntilKilled(t, dir)
@@ -68,7 +67,7 @@ func TestLayoutKilled(t *testing.T) {
 	}
 }
 
-// assembleUntilKilled writes a layer without an end.
+// assembleUntilKilled writes an endless layer.
 func assembleUntilKilled(t *testing.T, dir string) {
 	l, err := layout.Create(context.Background(), dir, nil)
 	check(t, err)

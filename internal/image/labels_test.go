@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Of each of the keys that OCI defines what we say wins, else upstream's stays, unless it
-// would lie of our image, or is its base's.
+// For each key that OCI defines, our label wins. Without one, upstream's label stays, unless it
+// would be wrong for our image, or comes from the base.
 func TestRelabel(t *testing.T) {
 	const oci = "org.opencontainers.image."
 	has := map[string]string{"maintainer": "upstream", "io.buildah.version": "1.40", "sh.libre.app": "another"}
@@ -30,7 +30,7 @@ func TestRelabel(t *testing.T) {
 	if diff := cmp.Diff(want, relabel(has, none, ours)); diff != "" {
 		t.Errorf("the base's:\n%s", diff)
 	}
-	// A debug image has what the image has that it is made of.
+	// A debug image keeps the labels of the image that it is made from.
 	if diff := cmp.Diff(kept, relabel(kept, all, ours)); diff != "" {
 		t.Errorf("again:\n%s", diff)
 	}

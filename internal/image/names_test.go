@@ -12,8 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// A file that an unpacker would take for a whiteout is refused by its name, wherever
-// it comes from.
+// A file that an unpacker would take for a whiteout is refused, wherever it comes from.
 func TestNamesThatLayersGiveAMeaningAreRefused(t *testing.T) {
 	for _, test := range []struct{ file, refused string }{
 		{"share/.wh.lost", "share/.wh.lost"},
@@ -45,7 +44,7 @@ func TestNamesThatLayersGiveAMeaningAreRefused(t *testing.T) {
 	}
 }
 
-// Names that only look like it are files as others are.
+// Names that only look similar are ordinary files.
 func TestNamesLikeThoseOfLayers(t *testing.T) {
 	s, spec := demo(t)
 	s.add("names-1", map[string]string{".whx": "x", "x.wh.y": "x", ".WH.x": "x", "wh..opq": "x", ".wh": "x", "..wh.x": "x"})
@@ -67,7 +66,8 @@ func TestAddToolsRefusesNamesOfLayers(t *testing.T) {
 	}
 }
 
-// An engine's whiteouts stay; a file of such a name, which it copied, would be lost.
+// An engine's whiteouts stay. A copied file with such a name is refused, because it would be
+// lost.
 func TestImportKeepsWhiteoutsOnly(t *testing.T) {
 	lower := tarOf(t, "f a", "d d", "f d/b", "l link d")
 	imported := func(hasBase bool, layers ...[]byte) (Result, error) {

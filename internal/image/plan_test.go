@@ -45,7 +45,7 @@ func pathFor(name string) string {
 	return fmt.Sprintf("/nix/store/%.16x-%s", sha256.Sum256([]byte(name)), name)
 }
 
-// closureOf lists a package and all below it.
+// closureOf returns the closure of a package.
 func closureOf(t testing.TB, all map[string]nix.PathInfo, name string) []nix.PathInfo {
 	t.Helper()
 	var out []nix.PathInfo
@@ -185,7 +185,7 @@ func TestPlanProperties(t *testing.T) {
 	}
 }
 
-// A store has no cycles; a damaged database must not lose a path all the same.
+// A store has no cycles. But the plan must not lose a path even if the database is damaged.
 func TestPlanCycle(t *testing.T) {
 	all := closureText(t, "root 5 a\na 10 b\nb 2000 a")
 	got := names(Plan(closureOf(t, all, "root"), pathFor("root"), 98))
@@ -217,7 +217,7 @@ func TestPlanChangedApp(t *testing.T) {
 	}
 }
 
-// debianApps are the packages of testdata and a few applications on top.
+// debianApps returns the packages of testdata, and a few applications that use them.
 func debianApps(t testing.TB) map[string]nix.PathInfo {
 	t.Helper()
 	text, err := os.ReadFile("testdata/debian12.txt")
@@ -245,11 +245,11 @@ desktop-root 10 desktop
 `)
 }
 
-// TestPlanMeasured is the measurement that chose the algorithm and largePath:
-// bytes moved when one path and so all that depend on it change, averaged over
-// all paths and given as a multiple of the changed paths' own bytes, the same
-// for the applications alone, and what all images together store as a multiple
-// of their distinct paths. Run it with -v to see the table.
+// TestPlanMeasured is the measurement behind the algorithm and largePath. It changes one path
+// and all that depend on it, and averages over all paths the bytes to transfer, as a multiple
+// of the changed paths' own bytes. It does the same for the applications alone. It also prints
+// what all images together store, as a multiple of their distinct paths. Run it with -v to see
+// the table.
 func TestPlanMeasured(t *testing.T) {
 	all := debianApps(t)
 	ours := measure(t, all, func(c []nix.PathInfo, root string) [][]nix.PathInfo { return Plan(c, root, MaxLayers-2) })
@@ -334,8 +334,8 @@ func total(sizes map[string]int64) (sum float64) {
 	return sum
 }
 
-// byPopularity is what nixpkgs' dockerTools does: the paths that most others
-// use each in a layer, all the rest in the last.
+// byPopularity plans like nixpkgs' dockerTools: the paths that most others use have a layer
+// each, and all others share the last one.
 func byPopularity(closure []nix.PathInfo, root string) [][]nix.PathInfo {
 	g := newGraph(closure)
 	users := make([]int, len(g.paths))
@@ -358,7 +358,7 @@ func byPopularity(closure []nix.PathInfo, root string) [][]nix.PathInfo {
 	return layers
 }
 
-// syntheticClosure makes n paths; the last one uses, directly or not, most.
+// syntheticClosure makes n paths. The last one uses most of them, directly or not.
 func syntheticClosure(r *rand.Rand, n int) (closure []nix.PathInfo, root string) {
 	for i := range n {
 		p := nix.PathInfo{

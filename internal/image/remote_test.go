@@ -8,8 +8,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// A machine without a cache writes the layers that no registry has: the images
-// are the same, also the debug image.
+// A machine without a cache writes only the layers that no registry has. The images are the
+// same, and so is the debug image.
 func TestRemoteLayers(t *testing.T) {
 	ctx := context.Background()
 	s, spec := demo(t)

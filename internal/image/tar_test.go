@@ -58,8 +58,8 @@ func TestStoreTar(t *testing.T) {
 	}
 }
 
-// The bytes do not depend on the umask, on hardlinks (an optimised store), on
-// times, on modes beyond the owner's x, or on the order of anything.
+// The bytes do not depend on the umask, on hard links (an optimised store), on times, on modes
+// other than the owner's x, or on any order.
 func TestStoreTarSameBytes(t *testing.T) {
 	s, _ := demo(t)
 	want := storeTar(t, s)

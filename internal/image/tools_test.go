@@ -55,7 +55,7 @@ func tarOf(t testing.TB, lines ...string) []byte {
 	return b.Bytes()
 }
 
-// baseImage stores an image of the given layers, each in another compression.
+// baseImage stores an image of the given layers. Each layer is compressed differently.
 func baseImage(t testing.TB, l *layout.Layout, config v1.ConfigFile, layers ...[]byte) v1.Descriptor {
 	t.Helper()
 	ctx := context.Background()
@@ -90,7 +90,7 @@ func baseImage(t testing.TB, l *layout.Layout, config v1.ConfigFile, layers ...[
 	return d
 }
 
-// tools is a store with a busybox that needs one library.
+// tools returns a store with a busybox that needs one library.
 func tools(t testing.TB) (*fakeStore, ToolsSpec) {
 	s := newFakeStore(t)
 	lib := s.add("musl", map[string]string{"lib/libc.so": "!musl"})
@@ -105,7 +105,7 @@ func tools(t testing.TB) (*fakeStore, ToolsSpec) {
 }
 
 func TestAddTools(t *testing.T) {
-	// What the layer has below a store folder and a folder for links.
+	// The entries of the layer below a store folder, and below a folder for links.
 	storeEntries := func(store string) string {
 		return fmt.Sprintf(`5 0555 0:0 %[1]s/BUSYBOX/
 5 0555 0:0 %[1]s/BUSYBOX/bin/
@@ -254,7 +254,7 @@ func TestAddToolsConfig(t *testing.T) {
 	}
 }
 
-// Images without a path in common with the tools share the tools' layer.
+// Images that have no path of the tools share the tools' layer.
 func TestAddToolsShared(t *testing.T) {
 	s, spec := tools(t)
 	l := newLayout(t)
@@ -316,7 +316,7 @@ func TestAddToolsUnpacked(t *testing.T) {
 	index, err := Index(context.Background(), l, []v1.Descriptor{result.Descriptor}, nil)
 	check(t, err)
 	check(t, l.Put("debug:1-1", index, nil))
-	// buildah makes a name of the path, and names are in lower case.
+	// buildah turns the path into a name, and names are in lower case.
 	link, err := os.MkdirTemp("", "libre-")
 	check(t, err)
 	defer os.RemoveAll(link)
@@ -353,8 +353,8 @@ func lastLine(s string) string {
 	return lines[len(lines)-1]
 }
 
-// FuzzBaseTree feeds the entries of foreign images: no crash, no endless loop,
-// no place outside of the image.
+// FuzzBaseTree reads the entries of foreign images. It must not crash or loop without end, and
+// no path may lead out of the image.
 func FuzzBaseTree(f *testing.F) {
 	f.Add("d usr\nl bin usr/bin\nf bin/app\n\nf .wh.usr\nf a/.wh..wh..opq\nh a bin")
 	f.Add("l a b\nl b a\n\nf a/x/../../y\nl opt ../../..\nl nix /")

@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// ownApps are the documents of libre's own apps and of the template's, by APP/VARIANT, with
-// digests that stand for built images.
+// ownApps returns the documents of libre's own apps and of the template's, by APP/VARIANT.
+// Digests stand for built images.
 func ownApps(t *testing.T) map[string]*describe.Application {
 	t.Helper()
 	if _, err := exec.LookPath("nix"); err != nil && os.Getenv("LIBRE_TEST_ALL") == "" {
@@ -55,7 +55,7 @@ var evaluated = sync.OnceValues(func() (map[string]*describe.Application, error)
 				document.Spec.Registry = "registry.example/coop"
 				for name, c := range document.Spec.Components {
 					c.Image.Digest = "sha256:" + strings.Repeat("1", 64)
-					if c.User == "" { // of the Containerfile's image
+					if c.User == "" { // from the Containerfile's image
 						c.User = "1001:127"
 					}
 					document.Spec.Components[name] = c
@@ -67,7 +67,7 @@ var evaluated = sync.OnceValues(func() (map[string]*describe.Application, error)
 	return all, nil
 })
 
-// everything runs an app with all that is optional, and gives what is required.
+// everything returns a run of an app with all that is optional, and with what is required.
 func everything(a *describe.Application) (r run) {
 	used := map[string]bool{}
 	r.Settings = map[string]string{}

@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/describe"
 )
 
-// describedAs is an app in which everything that becomes a comment has a description.
+// describedAs returns an app in which everything that becomes a comment has the description.
 func describedAs(t *testing.T, description string) *describe.Application {
 	a := app(t, "servers")
 	maps.Copy(a.Spec.Needs, app(t, "files").Spec.Needs)
@@ -32,8 +32,8 @@ func describedAs(t *testing.T, description string) *describe.Application {
 	return a
 }
 
-// What YAML takes for the end of a line does not end a comment, and what it refuses is not
-// written.
+// A character that YAML takes for the end of a line does not end a comment. A character that
+// YAML refuses is not written.
 func TestDescriptionsStayInComments(t *testing.T) {
 	for _, description := range []string{
 		"a\rkind: Secret", "a\n---\nkind: Secret", "a\u2028kind: Secret", "a\u2029kind: Secret", "a\u0085kind: Secret",

@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/describe"
 )
 
-// FuzzPlain renders the document of a release, whatever it says: an error, or YAML.
+// FuzzPlain renders any document of a release: the result is an error, or YAML.
 func FuzzPlain(f *testing.F) {
 	f.Fuzz(func(t *testing.T, document []byte) {
 		var a describe.Application

@@ -27,7 +27,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// kinds are the own types of Kubernetes and CloudNativePG of what render writes.
+// kinds has the types of Kubernetes and CloudNativePG for the objects that render writes.
 var kinds = map[metav1.TypeMeta]func() any{
 	{APIVersion: "v1", Kind: "Service"}:                         func() any { return &corev1.Service{} },
 	{APIVersion: "v1", Kind: "ServiceAccount"}:                  func() any { return &corev1.ServiceAccount{} },
@@ -44,7 +44,7 @@ var kinds = map[metav1.TypeMeta]func() any{
 	{APIVersion: cnpgVersion, Kind: "Database"}:                 func() any { return &cnpgv1.Database{} },
 }
 
-// decode reads an object into Kubernetes' own type, and refuses fields that it does not have.
+// decode reads an object into Kubernetes' own type, and refuses unknown fields.
 func decode(t *testing.T, file kit.File) any {
 	t.Helper()
 	if file.Name == secretsName || strings.HasPrefix(file.Name, valuesFolder) { // comments, or for helm
@@ -65,8 +65,8 @@ func decode(t *testing.T, file kit.File) any {
 	return o
 }
 
-// app is the document of one of libre's own apps, or of files or servers, which have what
-// those have not.
+// app returns the document of one of libre's own apps, or of files or servers, which use
+// features that libre's own apps do not.
 func app(t *testing.T, name string) *describe.Application {
 	t.Helper()
 	if slices.Contains(describetest.Names(t), name) {
@@ -79,7 +79,7 @@ func app(t *testing.T, name string) *describe.Application {
 	return describetest.Parse(t, content)
 }
 
-// run is how an app is run.
+// run says how an app runs.
 type run struct {
 	instance.Options
 	kube Options
@@ -97,7 +97,7 @@ func (r run) plain(a *describe.Application) ([]kit.File, error) {
 	return Plain(i, r.kube)
 }
 
-// caddy is the catalogue's Caddy, built.
+// caddy returns the catalogue's Caddy with an image.
 func caddy() *describe.Application {
 	return &describe.Application{Metadata: describe.Metadata{Name: "caddy"}, Spec: describe.Spec{
 		Registry: "registry.example/coop",

@@ -31,7 +31,7 @@ func TestSecretsAreTheDefaultForNeeds(t *testing.T) {
 	}
 }
 
-// A part of a provided need is a key of the Secret that is made, or made of such parts.
+// Each part of a provided need is a key of the provider's Secret, or a template of such keys.
 func TestAllPartsOfProvidedNeedsAreKnown(t *testing.T) {
 	for provider, kinds := range providers {
 		for kind := range kinds {
@@ -141,7 +141,7 @@ func TestOwnAppsHaveWhatProvidesTheirNeeds(t *testing.T) {
 	}
 }
 
-// Both would make a Service and a PodDisruptionBudget of one name.
+// A need and a service with the same name would both make a Service and a PodDisruptionBudget.
 func TestProvidedNeedsHaveOtherNamesThanServices(t *testing.T) {
 	a := app(t, "servers")
 	a.Spec.Needs["web"] = describe.Need{Kind: "postgres"}
@@ -173,14 +173,14 @@ func TestClustersHaveNamesThatCloudNativePGAccepts(t *testing.T) {
 	}
 }
 
-// chartFacts are what was read in the definition of a chart.
+// chartFacts are facts from the definition of a chart.
 type chartFacts struct {
 	Version string
 	Values  map[string]string   // path → type
 	Secrets map[string][]string // end of the name → keys
 }
 
-// flat lists the values at the paths of facts, which are those of the leaves or above them.
+// flat lists the values at the paths of facts, which lead to leaves or to values above them.
 func flat(value any, path string, known map[string]string, all map[string]string) {
 	kind, isKnown := known[path]
 	object, isObject := value.(map[string]any)
@@ -199,7 +199,7 @@ func flat(value any, path string, known map[string]string, all map[string]string
 	}
 }
 
-// testdata/cloudpirates.yaml has what the charts' schemas and templates say.
+// testdata/cloudpirates.yaml has the facts from the charts' schemas and templates.
 func TestValuesAreThoseOfTheCharts(t *testing.T) {
 	content, err := os.ReadFile("testdata/cloudpirates.yaml")
 	if err != nil {

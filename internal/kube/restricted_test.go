@@ -10,7 +10,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-// restricted returns why Pod Security restricted refuses a pod; "" if it does not.
+// restricted returns why Pod Security restricted refuses a pod; "" if it accepts it.
 func restricted(t *testing.T, pod corev1.PodTemplateSpec) string {
 	t.Helper()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
@@ -63,7 +63,7 @@ func TestPodsPassPodSecurityRestricted(t *testing.T) {
 				if security := pod.Spec.Containers[0].SecurityContext; !*security.ReadOnlyRootFilesystem || *pod.Spec.AutomountServiceAccountToken {
 					t.Errorf("%s: %s: the root file system can be written, or the pod has a token", name, file.Name)
 				}
-				// The evaluator finds what it should.
+				// The evaluator does find a forbidden pod.
 				pod.Spec.Containers[0].SecurityContext.Capabilities = nil
 				if restricted(t, *pod) == "" {
 					t.Errorf("%s: %s passes with capabilities", name, file.Name)

@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/describe"
 )
 
-// Docs has routes that an Ingress cannot say: everything from outside reaches the router, and
-// only that.
+// Docs has routes that an Ingress cannot express. From outside, all requests reach the router
+// and nothing else.
 func TestRouterPassesRequestsOn(t *testing.T) {
 	files := plain(t, ownApps(t)["docs/default"], run{kube: Options{IngressNamespace: "ingress"}})
 	ingress := objects[*networkingv1.Ingress](t, files)["docs"]
@@ -60,7 +60,7 @@ func TestRouterPassesRequestsOn(t *testing.T) {
 	}
 }
 
-// Another Caddyfile has another name, so that the pods start again.
+// A changed Caddyfile has another name, so that the pods start again.
 func TestRouterStartsAgainWithAnotherConfiguration(t *testing.T) {
 	names := map[string]bool{}
 	for _, timeout := range []int{1, 2, 3} {

@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/describe"
 )
 
-// immutable returns what Kubernetes never lets change of an object:
-// ValidateDeploymentUpdate and its like in k8s.io/kubernetes/pkg/apis.
+// immutable returns the parts of an object that Kubernetes does not allow to change: see
+// ValidateDeploymentUpdate and similar functions in k8s.io/kubernetes/pkg/apis.
 func immutable(o any) any {
 	switch o := o.(type) {
 	case *appsv1.Deployment:
@@ -40,7 +40,7 @@ func immutable(o any) any {
 	return nil
 }
 
-// nodes have objects by kind and name, as kubectl apply leaves them.
+// nodes holds objects by kind and name, as kubectl apply leaves them.
 type nodes struct {
 	t       *testing.T
 	objects map[string]any
@@ -64,7 +64,7 @@ func (c *nodes) apply(a *describe.Application, r run) {
 	}
 }
 
-// release is the app in a version, whose images differ from other releases'.
+// release returns the app in a version. Its images differ from those of other releases.
 func release(t *testing.T, name, version string, packageVersion int, digit string) *describe.Application {
 	a := app(t, name)
 	a.Spec.Version, a.Spec.PackageVersion = version, packageVersion
@@ -108,7 +108,7 @@ func TestUpgradesChangeNothingImmutableAndMigrateOncePerAppVersion(t *testing.T)
 	}
 }
 
-// A job whose template is another has another name, and fits into a label.
+// A job with a changed template has another name. The name fits into a label.
 func TestJobsAreNamedByTheirTemplates(t *testing.T) {
 	name := func(change func(*describe.Application)) string {
 		a := app(t, "files")

@@ -20,10 +20,10 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// anArchive is one as a server gives it: the tree that is in it, and how it is packed.
+// anArchive describes an archive on a server: the tree inside, and how it is packed.
 type anArchive struct {
-	url    string // behind the server's address
-	single bool   // a file at the top, and no folder
+	url    string // path on the server
+	single bool   // the archive has a single file at its top, and no folder
 	pack   func(t *testing.T, tree map[string]string) []byte
 }
 
@@ -88,7 +88,7 @@ func zipOf(t *testing.T, tree map[string]string) []byte {
 	return packed.Bytes()
 }
 
-// compressed packs by a program of this machine.
+// compressed packs with a program of this machine.
 func compressed(program string) func(*testing.T, map[string]string) []byte {
 	return func(t *testing.T, tree map[string]string) []byte {
 		t.Helper()
@@ -116,8 +116,8 @@ var archives = map[string]anArchive{
 	"zst":    {url: "/source.tar.zst", pack: compressed("zstd")},
 }
 
-// serveArchives returns the tree and the SRI hash of each, and the server that has them.
-// The content is new each time, so that nothing of it is in the store.
+// serveArchives starts a server with the archives, and returns each one's tree and SRI hash.
+// The content is new each time, so that none of it is in the store.
 func serveArchives(t *testing.T) (address string, trees, hashes map[string]string) {
 	t.Helper()
 	n := requireNix(t)
@@ -164,8 +164,8 @@ func serveArchives(t *testing.T) (address string, trees, hashes map[string]strin
 	return server.URL, trees, hashes
 }
 
-// nixpkgsShape makes the host package set look like nixpkgs: a fetchzip that goes by the
-// end of the URL, and a fetchurl that can unpack by itself.
+// nixpkgsShape makes the host package set look like nixpkgs: fetchzip needs a known suffix in
+// the URL, and fetchurl can unpack.
 const nixpkgsShape = `nixpkgs.legacyPackages = builtins.mapAttrs
     (_: pkgs: removeAttrs pkgs [ "fetchArchive" ] // rec {
       unzip = pkgs.busybox;
@@ -183,8 +183,8 @@ const nixpkgsShape = `nixpkgs.legacyPackages = builtins.mapAttrs
     })
     nixpkgs.legacyPackages;`
 
-// A source is unpacked by what it is, whatever its URL ends in, and the same with both
-// package sets.
+// A source is unpacked according to its content, whatever suffix its URL has. The result is the
+// same with both package sets.
 func TestArchivesWithoutASuffix(t *testing.T) {
 	for _, set := range []string{"host", "nixpkgs"} {
 		t.Run(set, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestArchivesWithoutASuffix(t *testing.T) {
 			err = requireNix(t).FetchSources(context.Background(), specs, func(spec *catalog.Spec, source string, err error) error {
 				name := strings.TrimSuffix(spec.App, "-archive")
 				if set == "nixpkgs" && name == "zst" {
-					return nil // busybox has no zstd; TestUnpackArchive has
+					return nil // busybox has no zstd; TestUnpackArchive tests it
 				}
 				if err != nil {
 					t.Errorf("%s: %v", spec.App, err)
@@ -233,7 +233,7 @@ func TestArchivesWithoutASuffix(t *testing.T) {
 	}
 }
 
-// The script that nixpkgs' fetchurl runs, by the tools that nixpkgs has, GNU's.
+// The script that nixpkgs' fetchurl runs works with GNU's tools, which nixpkgs has.
 func TestUnpackArchive(t *testing.T) {
 	testkit.Require(t, "bash", "tar", "gzip", "xz", "zstd", "bzip2", "unzip", "od")
 	n := requireNix(t)
@@ -279,8 +279,8 @@ func TestUnpackArchive(t *testing.T) {
 	}
 }
 
-// What an archive is unpacked to is bounded where Nix builds, too: by the script that
-// nixpkgs' fetchurl runs, and by the program of the host package set.
+// Unpacking stops at a limit inside Nix builds too: in the script that nixpkgs' fetchurl runs,
+// and in the program of the host package set.
 func TestUnpackStopsAtTheLimit(t *testing.T) {
 	testkit.Require(t, "bash", "tar", "gzip", "xz", "zstd", "bzip2", "unzip", "od", "go")
 	const limit = 1 << 20
@@ -321,7 +321,7 @@ func TestUnpackStopsAtTheLimit(t *testing.T) {
 		fetch := exec.Command(program, "-unpack", served.URL+"/download", filepath.Join(tmp, "fetched"))
 		for by, cmd := range map[string]*exec.Cmd{"the script": script, "the program": fetch} {
 			if by == "the program" && strings.HasPrefix(what, "zstd") {
-				continue // its reader is Go's internal one, added where Nix builds it
+				continue // Go's internal reader of zstd is added only when Nix builds it
 			}
 			cmd.Env = append(os.Environ(), "TMPDIR="+tmp, "downloadedFile="+file, "out="+out, "NIX_LIBRE_ARCHIVE_LIMIT="+fmt.Sprint(limit))
 			said, err := cmd.CombinedOutput()

@@ -20,7 +20,7 @@ func logged(t *testing.T, messages ...string) (failures map[string]*BuildFailure
 	w := &watcher{nix: n, system: "x86_64-linux", failures: map[string]*BuildFailure{}, on: func(LogEvent) {}}
 	var log strings.Builder
 	for _, text := range messages {
-		if !strings.HasPrefix(text, "ssh: ") { // which writes by itself
+		if !strings.HasPrefix(text, "ssh: ") { // ssh prints it itself
 			text = fmt.Sprintf("@nix {\"action\":\"msg\",\"level\":0,\"msg\":%q}", text)
 		}
 		log.WriteString(text + "\n")
@@ -30,7 +30,7 @@ func logged(t *testing.T, messages ...string) (failures map[string]*BuildFailure
 	return w.failures, warnings
 }
 
-// Nix says in several messages why another machine does not build; libre in one line.
+// Nix says in several messages why a remote builder does not build. libre says it in one line.
 func TestBuildersThatDoNotBuildAreExplained(t *testing.T) {
 	none := fmt.Sprintf(noneIs, "aarch64-linux")
 	for _, test := range []struct {
@@ -57,7 +57,7 @@ func TestBuildersThatDoNotBuildAreExplained(t *testing.T) {
 	}
 }
 
-// Without a failure, a machine that cannot be reached is a warning, once.
+// If no build fails, an unreachable builder causes one warning.
 func TestBuildersWithoutAFailureAreWarnedOf(t *testing.T) {
 	unreachable := "cannot build on 'ssh://nix@here': error: cannot connect to 'nix@here': Host key verification failed."
 	failures, warnings := logged(t, unreachable, fmt.Sprintf(noneIs, "x86_64-linux"), unreachable, fmt.Sprintf(noneIs, "x86_64-linux"))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// cacheKey writes a secret key into a file, whose name Nix must get escaped.
+// cacheKey writes a secret key into a file whose name must be escaped for Nix.
 func cacheKey(t *testing.T) string {
 	t.Helper()
 	requireNix(t)
@@ -31,7 +31,7 @@ func TestCopiesAreSigned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The parameters of the address stay.
+	// The parameters of the address are kept.
 	if err := n.CopyTo(t.Context(), BinaryCache{To: "file://" + cache + "?compression=none", KeyFile: key}, []string{source.Path}); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestCopiesAreSigned(t *testing.T) {
 	}
 }
 
-// What is no secret key is an error that does not repeat it.
+// A file that is not a secret key is an error, which does not quote the file.
 func TestWrongCacheKeys(t *testing.T) {
 	good := "cache.example-1:" + base64.StdEncoding.EncodeToString(make([]byte, 64))
 	for content, want := range map[string]bool{

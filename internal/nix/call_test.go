@@ -13,8 +13,8 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// recordCalls puts a nix and a nix-store first in PATH that write down how they are
-// called and run the real ones. What it gives reads the calls so far.
+// recordCalls puts a nix and a nix-store first in PATH. They record their arguments and run the
+// real programs. The returned function reads the calls so far.
 func recordCalls(t *testing.T) func() [][]string {
 	t.Helper()
 	dir, records := t.TempDir(), t.TempDir()
@@ -46,8 +46,8 @@ func recordCalls(t *testing.T) func() [][]string {
 	}
 }
 
-// misplaced finds in a command line what Nix from 2.26 on does not find in time: a
-// flag behind what the command works on, or behind a flake reference.
+// misplaced returns what Nix from 2.26 on reads too late in a command line: a flag after the
+// subject of the command, or after a flake reference.
 func misplaced(words []string) string {
 	values := map[string]int{"--option": 2, "--override-input": 2, "--extra-experimental-features": 1, "--apply": 1, "--expr": 1,
 		"--flake": 1, "--update-input": 1, "--add-root": 1, "--log-format": 1, "--builders": 1, "--to": 1}
@@ -103,7 +103,7 @@ func TestNixCallsHaveFlagsBeforeArguments(t *testing.T) {
 	must(os.WriteFile(filepath.Join(dir, "flake.lock"), []byte(`{"nodes":{"root":{}},"root":"root","version":7}`), 0o644))
 	must(os.WriteFile(filepath.Join(dir, "flake.nix"), []byte(fmt.Sprintf(
 		"{ inputs.x = { url = \"path:%s\"; flake = false; }; inputs.libre.url = \"path:%[1]s\"; outputs = _: { }; }\n", input)), 0o644))
-	n.AllowLocalInputs = true // the input and the repository are here
+	n.AllowLocalInputs = true // the input and the repository are local
 	must(catalogue.UpdateLock(ctx, nil))
 	must(catalogue.UpdateLock(ctx, []string{"x"}))
 
@@ -124,7 +124,7 @@ func TestNixCallsHaveFlagsBeforeArguments(t *testing.T) {
 	_, err = n.Valid(ctx, []string{source.Path})
 	must(err)
 	must(n.CopyTo(ctx, BinaryCache{To: "file://" + t.TempDir(), KeyFile: key}, []string{source.Path}))
-	// There is no such derivation: how nix is called is all that matters here.
+	// There is no such derivation: only the command line of nix matters here.
 	_, _ = n.Realise(ctx, []Output{{Drv: source.Path + ".drv"}}, t.TempDir(), func(LogEvent) {})
 
 	var made []string

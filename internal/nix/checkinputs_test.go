@@ -50,7 +50,7 @@ func inRepository(t *testing.T, dir string) {
 	}
 }
 
-// copied are the store paths with a word in them, of those that were not there before.
+// copied returns the store paths that contain a word, except those in before.
 func copied(t *testing.T, before map[string]bool, word string) (found []string) {
 	t.Helper()
 	for path := range storePaths(t) {
@@ -84,8 +84,8 @@ func opened(t *testing.T, n *Nix, dir string) error {
 	return err
 }
 
-// copiesNothing evaluates a catalogue, which must fail, and looks for a word of a secret
-// in what came into the store: the checkout itself is copied, and has none.
+// copiesNothing evaluates a catalogue, which must fail, and looks for a secret word in the new
+// store paths. Nix copies the checkout itself, which does not contain the word.
 func copiesNothing(t *testing.T, n *Nix, dir, word string) {
 	t.Helper()
 	before := storePaths(t)
@@ -101,7 +101,7 @@ func copiesNothing(t *testing.T, n *Nix, dir, word string) {
 
 const noHash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
-// A stranger's catalogue gets no file beside its checkout into the store.
+// A stranger's catalogue cannot copy files from outside its checkout into the store.
 func TestLocalInputsAreRefused(t *testing.T) {
 	n := requireNix(t)
 	for name, test := range map[string]struct{ flake, lock, want string }{
@@ -145,7 +145,7 @@ func TestLocalInputsAreRefused(t *testing.T) {
 	}
 }
 
-// What is in the checkout, in the store, elsewhere or replaced is taken.
+// Inputs in the checkout, in the store, on a server, or replaced ones are allowed.
 func TestHarmlessInputsAreAllowed(t *testing.T) {
 	for name, inputs := range map[string]string{
 		"the checkout's":    `inputs.x.url = "path:./part";`,
@@ -163,7 +163,7 @@ func TestHarmlessInputsAreAllowed(t *testing.T) {
 	}
 }
 
-// remoteFlake serves a flake as an archive, and gives its URL and hash.
+// remoteFlake serves a flake as an archive, and returns its URL and hash.
 func remoteFlake(t *testing.T, text string) (url, narHash string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "source")
@@ -188,7 +188,7 @@ func remoteFlake(t *testing.T, text string) (url, narHash string) {
 	return server.URL + "/source.tar.gz", narHash
 }
 
-// What an input is, flake.lock says, and nobody else.
+// Only flake.lock decides what an input is.
 func TestUnlockedInputsAreRefused(t *testing.T) {
 	n := requireNix(t)
 	url, hash := remoteFlake(t, "{ outputs = _: { }; }")
@@ -228,8 +228,8 @@ func TestUnlockedInputsAreRefused(t *testing.T) {
 	}
 }
 
-// Nor does an update of the inputs take files of this machine, whatever they, or the
-// inputs of theirs, have become; also where the package set is replaced.
+// An update of the inputs copies no files of this machine, whatever the inputs, or their own
+// inputs, have become. This also holds if the package set is replaced.
 func TestUpdatesCopyNothingOfThisMachine(t *testing.T) {
 	n := requireNix(t)
 	for name, test := range map[string]struct{ flake, remote string }{
@@ -284,7 +284,8 @@ func TestLocalSourcesAreRefused(t *testing.T) {
 	}
 }
 
-// What flake.nix or flake.lock leads to is not read, and not waited for.
+// If flake.nix or flake.lock is a link or another odd file, libre does not read it or wait for
+// it.
 func TestFlakeFilesMustBeRegularFiles(t *testing.T) {
 	n := requireNix(t)
 	secret := filepath.Join(t.TempDir(), "secret")

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Nor do its definitions, by any builtin that reads.
+// No builtin that reads files copies any from outside the checkout.
 func TestBuiltinsCopyNothingOfThisMachine(t *testing.T) {
 	n := requireNix(t)
 	for name, expression := range map[string]string{
@@ -55,7 +55,7 @@ func TestBuiltinsCopyNothingOfThisMachine(t *testing.T) {
 	}
 }
 
-// Where it is allowed, a builtin does copy: what the tests around look for is found.
+// A builtin does copy local files if they are allowed. So the other tests would notice a copy.
 func TestAllowedBuiltinsCopyLocalFiles(t *testing.T) {
 	n := requireNix(t)
 	n.AllowLocalInputs = true
@@ -73,7 +73,7 @@ func TestAllowedBuiltinsCopyLocalFiles(t *testing.T) {
 	}
 }
 
-// What is fetched, and what git makes of the checkout for Nix, copies none either.
+// Inputs, and git's changes of the checkout for Nix, copy no local files either.
 func TestInputsCopyNothingOfThisMachine(t *testing.T) {
 	n := requireNix(t)
 	outputs := func(read string) string {

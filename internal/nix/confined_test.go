@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Where Nix could copy them, it reads neither keys nor logins, and is told its settings.
+// If this Nix copies files, it can read neither keys nor logins, but it gets its settings.
 func TestConfinedNixKeepsItsSettings(t *testing.T) {
 	n := requireNix(t)
 	home := t.TempDir()

@@ -46,8 +46,8 @@ func documents(t *testing.T, dir string) map[string]*describe.Application {
 	return all
 }
 
-// The documents of libre's own apps follow the schema, and a document with a word that it
-// does not know does not.
+// The documents of libre's own apps follow the schema. A document with an unknown attribute
+// does not.
 func TestOwnAppsFollowTheSchema(t *testing.T) {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(describe.Schema))
 	if err != nil {
@@ -92,7 +92,7 @@ func TestOwnAppsFollowTheSchema(t *testing.T) {
 	}
 }
 
-// The parts of needs are the same in nix/needs.nix.
+// nix/needs.nix lists the same parts of needs.
 func TestPartsOfNeeds(t *testing.T) {
 	n := requireNix(t)
 	out, err := n.run(t.Context(), "reading parts", call{program: "nix-instantiate", operation: []string{"--eval", "--strict", "--json", "--attr", "parts", "../../nix/needs.nix"}})
@@ -115,7 +115,7 @@ func TestPartsOfNeeds(t *testing.T) {
 	}
 }
 
-// What is wrong is said at its line, all at once.
+// All problems are reported at once, each with its line.
 func TestDescriptionErrors(t *testing.T) {
 	tests := []struct{ line, want string }{
 		{`needs.postgresql = { };`, "unknown need postgresql, write postgres"},
@@ -198,7 +198,7 @@ func TestServicesHaveACommand(t *testing.T) {
 	}
 }
 
-// A need of another app names an app, a component and a port that there are.
+// A need of another app must name an existing app, component and port.
 func TestNeedsOfOtherApps(t *testing.T) {
 	site := "components.web = { containerfile = \"Dockerfile\"; ports.http = 80; }; source.path = ./.;"
 	app := func(name, extra string) string {
@@ -231,8 +231,8 @@ func TestNeedsOfOtherApps(t *testing.T) {
 	}
 }
 
-// The documents of describetest are those of the default variants of libre's own apps, and of
-// the template's: go test -update writes them.
+// The documents in describetest are the documents of libre's own apps, in their default
+// variants, and of the template's apps. go test -update writes them.
 func TestDocumentsAreThoseOfTheApps(t *testing.T) {
 	own := documents(t, "../..")
 	maps.Copy(own, documents(t, "../../nix/template"))

@@ -11,7 +11,7 @@ const (
 	inLibrary = "/nix/store/wxx9rmcbr3s01if6p05j7hw69n3vzjp9-source/"
 )
 
-// The same mistakes as several versions of Nix print them with --show-trace.
+// The output of several versions of Nix, with --show-trace, for the same mistakes.
 func TestEvaluationErrorsHaveAPosition(t *testing.T) {
 	at := func(places ...string) string {
 		var log strings.Builder
@@ -69,7 +69,7 @@ func FuzzExplain(f *testing.F) {
 	f.Fuzz(func(t *testing.T, dir, log string) { explain(dir, log) })
 }
 
-// Nix names only git's exit code; git itself said why.
+// Nix reports only git's exit code. The error has git's own message.
 func TestEvaluationSaysWhyGitFailed(t *testing.T) {
 	got := explain("/catalogue", "fatal: couldn't find remote ref refs/heads/master\nerror: program 'git' failed with exit code 128\n")
 	if want := "program 'git' failed with exit code 128: fatal: couldn't find remote ref refs/heads/master"; got.message != want {

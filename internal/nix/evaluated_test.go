@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A flake that does not use mkCatalogue may print anything. What leads out of the store, and
-// what is no name of a file or a tag, is refused.
+// A flake that does not use mkCatalogue may print anything. Paths outside the store, and
+// invalid names of files and tags, are refused.
 func TestWhatNoDefinitionEvaluatesToIsRefused(t *testing.T) {
 	const out = "/nix/store/yc8a494kfv0ckgzhkfbvwilljcbvsca6-web"
 	const good = `{"schema": 1, "apps": {"one": {"name": "one", "version": "1", "packageVersion": 1, "components": {"web": {}}, "variants": ["default"]}},

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzEvaluation decodes what a nix prints: an error is one line.
+// FuzzEvaluation decodes what a nix prints. An error must be one line.
 func FuzzEvaluation(f *testing.F) {
 	f.Fuzz(func(t *testing.T, printed []byte) {
 		var result raw
@@ -23,7 +23,7 @@ func FuzzEvaluation(f *testing.F) {
 	})
 }
 
-// FuzzLock reads a flake.lock of a stranger, and writes it without an input.
+// FuzzLock reads a stranger's flake.lock, and writes it without an input.
 func FuzzLock(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		_ = eachLocked(text, func(name, node string, locked lockedRef) bool {

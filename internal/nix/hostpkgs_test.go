@@ -18,12 +18,12 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// hostImages evaluates a catalogue with the host package set and builds what its
-// images need; failures are by derivation.
+// hostImages evaluates a catalogue with the host package set, and builds what its images need.
+// It returns failures by derivation.
 func hostImages(t *testing.T, archive string, systems ...string) ([]*catalog.Spec, map[string]*BuildFailure) {
 	t.Helper()
 	n := requireNix(t)
-	n.AllowLocalInputs = strings.Contains(archive, "file://") // a source that is here
+	n.AllowLocalInputs = strings.Contains(archive, "file://") // a local source
 	ctx := context.Background()
 	catalogue, err := n.OpenCatalogue(ctx, writeCatalogue(t, archive), HostPackageName)
 	if err != nil {
@@ -57,7 +57,8 @@ func noFailures(t *testing.T, failures map[string]*BuildFailure) {
 	}
 }
 
-// One vendorHash serves nixpkgs and the host package set: these are nixpkgs' own.
+// The same vendorHash works with nixpkgs and with the host package set. These hashes come from
+// nixpkgs.
 func TestVendorHashesOfNixpkgs(t *testing.T) {
 	app := func(name, version, source, vendor string) string {
 		return fmt.Sprintf(`-- apps/%s/default.nix --
@@ -114,7 +115,7 @@ func TestVersion(t *testing.T) {
 }
 `
 
-// A program is cross-compiled, static, and does not drag its toolchain along.
+// A program is cross-compiled and static, and does not depend on its toolchain.
 func TestBuildGoModule(t *testing.T) {
 	images, failures := hostImages(t, goProgram, "x86_64-linux", "aarch64-linux")
 	noFailures(t, failures)
@@ -141,7 +142,7 @@ func TestBuildGoModule(t *testing.T) {
 	}
 }
 
-// The package that the CLI builds and the one of plain `nix build` are one.
+// The CLI and plain `nix build` build the same package.
 func TestSameOutputAsNixBuild(t *testing.T) {
 	n := requireNix(t)
 	ctx := context.Background()
@@ -175,7 +176,7 @@ func TestSameOutputAsNixBuild(t *testing.T) {
 	}
 }
 
-// Archives and files are fetched, changed, and refused with another hash.
+// Archives and files are fetched and changed. Content with another hash is refused.
 func TestFetchers(t *testing.T) {
 	requireNix(t)
 	archive := tarball(t, map[string]string{"top/README": "hello\n", "top/bin/run": "#!/bin/sh\n"})
@@ -284,7 +285,7 @@ func TestDebugToolsOfAnotherSystem(t *testing.T) {
 	}
 }
 
-// A commit of a git repository, by its hash; the branch it was on may be gone.
+// A git source is fetched by its commit, even if its branch is gone.
 func TestGitSource(t *testing.T) {
 	n := requireNix(t)
 	repository := t.TempDir()

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What a variant changes in its source compiles nothing of the dependencies anew,
-// even though they are fetched by its own changed source.
+// A variant that changes its source reuses the compiled dependencies, even though it fetches
+// them with its own changed source.
 func TestVariantsShareCompiledDependencies(t *testing.T) {
 	requireNix(t)
 	dir := writeCatalogue(t, `-- apps/tool/default.nix --

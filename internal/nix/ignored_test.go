@@ -20,7 +20,7 @@ func definition(name, more string) string {
 	return "{ mkApp, pkgs, addToSource, ... }: mkApp { name = \"" + name + "\"; version = \"1\"; packageVersion = 1;\n" + more + " }\n"
 }
 
-// inGit makes a repository of a folder; git tracks the files that are named.
+// inGit makes a repository of a folder. git tracks only the named files.
 func inGit(t *testing.T, dir string, files ...string) {
 	t.Helper()
 	for _, arguments := range [][]string{{"init", "--quiet"}, append([]string{"add", "--"}, files...)} {
@@ -42,8 +42,8 @@ func link(t *testing.T, dir, name, target string) {
 
 const anyComponent = `components.c.package = pkgs.x;`
 
-// An app folder may be a link to a folder of the catalogue. A link that leads elsewhere
-// fails by itself, as does a folder whose name is no app's.
+// An app folder may be a link to a folder of the catalogue. A link to another place fails
+// alone, and so does a folder whose name is not valid for an app.
 func TestLinkedApps(t *testing.T) {
 	dir := writeCatalogue(t, define("plain", anyComponent)+
 		"-- shared/linked/default.nix --\n"+definition("linked", `source.path = ./src; components.c.containerfile = "Dockerfile";`)+
@@ -96,7 +96,7 @@ func TestLinkedApps(t *testing.T) {
 	}
 }
 
-// What looks like an app and is none is said.
+// Files that look like an app, but are not one, are reported.
 func TestIgnoredFiles(t *testing.T) {
 	dir := writeCatalogue(t, define("one", anyComponent)+define("new", anyComponent)+define("ignored", anyComponent)+
 		"-- apps/one/a.patch --\n-- apps/one/vex.yaml --\n-- apps/one/b/c --\n-- apps/one/b/vex.yaml --\n-- apps/one/default.nix~ --\n-- apps/one/kept.key --\n-- apps/lib/x.nix --\n-- apps/_lib/x.nix --\n"+
@@ -132,7 +132,8 @@ func TestIgnoredFiles(t *testing.T) {
 	}
 }
 
-// A file that a definition names and Nix does not see: git add it, wherever it is named.
+// If a definition names a file that Nix does not see, the fix is git add, wherever the file is
+// named.
 func TestUntrackedFilesAreExplained(t *testing.T) {
 	apps := map[string]struct{ more, extra, want, fix string }{
 		"patch": {`source.path = ./src; patches = [ ./fix.patch ]; components.c.containerfile = "D";`, "-- apps/patch/fix.patch --\n",
@@ -157,7 +158,7 @@ func TestUntrackedFilesAreExplained(t *testing.T) {
 		archive += define(name, app.more) + "-- apps/" + name + "/src/D --\nFROM scratch\n" + app.extra
 		tracked = append(tracked, "apps/"+name+"/default.nix", "apps/"+name+"/src")
 	}
-	for _, below := range []string{"", "sub/catalogue"} { // the repository's folder, and one in it
+	for _, below := range []string{"", "sub/catalogue"} { // the repository's folder, and a folder in it
 		dir := writeCatalogue(t, archive)
 		if below == "" {
 			inGit(t, dir, tracked...)

@@ -13,7 +13,7 @@ import (
 
 const revision = "7fc6f2c20af09cdcaf48b92ec3121860139ec668"
 
-// lockOf writes a flake.lock of nodes, root's inputs among them.
+// lockOf writes a flake.lock with the given nodes, which include the inputs of root.
 func lockOf(t *testing.T, dir string, nodes ...string) {
 	t.Helper()
 	lock := fmt.Sprintf(`{"nodes":{%s},"root":"root","version":7}`, strings.Join(nodes, ","))
@@ -22,7 +22,7 @@ func lockOf(t *testing.T, dir string, nodes ...string) {
 	}
 }
 
-// told is what Inputs lists, one a line, after a check by in-toto's own rules.
+// told returns what Inputs lists, one a line, after a check by in-toto's own rules.
 func told(t *testing.T, c *Catalogue) string {
 	t.Helper()
 	inputs, err := c.Inputs(context.Background())
@@ -69,7 +69,7 @@ func TestOnlyUsedInputsAreListed(t *testing.T) {
 	dir := t.TempDir()
 	lockOf(t, dir,
 		`"root":{"inputs":{"libre":"libre","nixpkgs":"nixpkgs","tools":"tools","same":"tools_2","part":"part"}}`,
-		// libre is replaced, and what only it needs is not used.
+		// libre is replaced, and an input that only libre needs is not used.
 		`"libre":{"inputs":{"nixpkgs":["nixpkgs"],"old":"old"},"locked":{"type":"path","path":"/x","narHash":"sha256-libre="}}`,
 		`"old":{"locked":{"type":"path","path":"/x","narHash":"sha256-old="}}`,
 		`"nixpkgs":{"locked":{"type":"github","owner":"NixOS","repo":"nixpkgs","rev":"`+revision+`","narHash":"sha256-n="}}`,
@@ -92,8 +92,8 @@ func TestOnlyUsedInputsAreListed(t *testing.T) {
 	}
 }
 
-// The host package set's parts are named where this run puts it in nixpkgs' place, and
-// where flake.lock has it.
+// The parts of the host package set are listed if this run replaces nixpkgs with it, and if
+// flake.lock contains it.
 func TestInputsNameThePartsOfTheHostPackageSet(t *testing.T) {
 	n := requireNix(t)
 	parts, err := FindHostParts(context.Background())

@@ -8,8 +8,8 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// However many images and paths there are, no argument of nix is too long for Linux, each image is
-// asked about each of its paths once, and images that share paths are asked about at once.
+// However many images and paths there are, no argument of nix is too long for Linux. Each path
+// of an image is asked about once, and images that share paths are in the same evaluation.
 func TestInventoryAsksInPieces(t *testing.T) {
 	for _, test := range []struct{ images, shared, own, most int }{
 		{0, 0, 0, 0}, {1, 0, 0, 0}, {1, 1, 0, 1}, {1, 90, 0, 1}, {20, 90, 3, 1}, {200, 0, 1, 2}, {3, 3000, 10, 30}, {1, 0, 3000, 10},

@@ -9,8 +9,8 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
-// A lock file as nix writes it: libre is an input with an input of its own, and one
-// that follows.
+// A lock file as nix writes it. libre is an input with two inputs of its own: one of them
+// follows another input.
 const lockText = `{
   "nodes": {
     "libre": {
@@ -76,7 +76,7 @@ func TestReadLock(t *testing.T) {
 	}
 }
 
-// What is not taken out stays as nix has written it, byte for byte.
+// What is not removed stays as nix wrote it, byte for byte.
 func TestRemoveInputs(t *testing.T) {
 	without := strings.Replace(lockText, `        "libre": "libre",`+"\n", "", 1)
 	from, to := strings.Index(without, `    "libre": {`), strings.Index(without, `    "nixpkgs": {`)

@@ -64,7 +64,7 @@ func described(e LogEvent) string {
 	return fmt.Sprintf("unknown kind %d", e.Kind)
 }
 
-// The captures are of Nix 2.8, each with what is to be read from it beside it.
+// The captures come from Nix 2.8. The .want file beside each has the expected events.
 func TestLogCaptures(t *testing.T) {
 	captures, err := filepath.Glob("testdata/log-*.txt")
 	if err != nil || len(captures) == 0 {
@@ -84,14 +84,14 @@ func TestLogCaptures(t *testing.T) {
 	}
 }
 
-// Lines of other versions of Nix and of Lix, and lines that are no log.
+// Lines of other versions of Nix and of Lix, and lines that are not part of the log.
 func TestLogShapes(t *testing.T) {
 	const drv = "/nix/store/mxpvhwgqn3q6sl1lykymcj77z7a1iifi-fail-1.drv"
 	building := `@nix {"action":"start","fields":["` + drv + `","ssh://builder",1,1],"id":7,"level":3,"parent":3,"text":"building","type":105}`
 	for _, tt := range []struct {
 		name  string
 		lines []string
-		want  string // of the last line, "" when it says nothing
+		want  string // of the last line, "" if it has no event
 	}{
 		{"parent", []string{building}, "started fail-1"},
 		{"end", []string{building, `@nix {"action":"stop","id":7}`}, "stopped fail-1"},
@@ -138,7 +138,7 @@ func TestLogShapes(t *testing.T) {
 	}
 }
 
-// Counters of activities that have ended must not be lost, nor counted twice.
+// Counters of activities that have ended are neither lost nor counted twice.
 func TestLogProgressOfSeveralActivities(t *testing.T) {
 	var p LogParser
 	var last LogProgress
@@ -192,7 +192,7 @@ func TestHashMismatch(t *testing.T) {
 	}
 }
 
-// A message that a capture holds is what HashMismatch is given in earnest.
+// HashMismatch understands a message from a real run.
 func TestHashMismatchOfCapture(t *testing.T) {
 	f, err := os.Open("testdata/log-2.8-keep-going.txt")
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Errors of this machine are no errors of a definition, and say what to do. The texts are
-// those of Nix 2.8 to 2.34.
+// Errors of this machine are not reported as errors of a definition, and say what to do. The
+// texts come from Nix 2.8 to 2.34.
 func TestFaultsOfThisMachineAreExplained(t *testing.T) {
 	for _, test := range []struct{ message, fix string }{
 		{"writing to file: No space left on device", "nix-collect-garbage"},
@@ -38,7 +38,7 @@ func TestFaultsOfThisMachineAreExplained(t *testing.T) {
 	}
 }
 
-// The last line of a builder's output does not tell why the builder ended.
+// The last line of a builder's output does not say why the builder ended.
 func TestEndOfABuilderIsExplained(t *testing.T) {
 	const drv = "/nix/store/lilynzi10yvjyr7q0gbsp4v0n2dfpqz8-web.drv"
 	for _, test := range []struct{ message, tail, want string }{
@@ -75,7 +75,7 @@ func TestWhatIsNoJSONIsQuoted(t *testing.T) {
 	}
 }
 
-// A program named nix that ends in each way there is.
+// A program named nix ends badly in every possible way.
 func TestNixThatEndsBadlyIsOneClearLine(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// onlyPrograms makes PATH have these programs and no other.
+// onlyPrograms makes PATH contain only these programs.
 func onlyPrograms(t *testing.T, names ...string) {
 	t.Helper()
 	bin := t.TempDir()
@@ -28,7 +28,7 @@ func onlyPrograms(t *testing.T, names ...string) {
 	t.Setenv("PATH", bin)
 }
 
-// added counts what was put into the store.
+// added counts the calls that added something to the store.
 func added(calls [][]string) (count int) {
 	for _, words := range calls {
 		if slices.Contains(words, "--add") {
@@ -56,11 +56,11 @@ func TestMetadataPutsNoToolchainIntoTheStore(t *testing.T) {
 		if app := evaluation.Apps["one"]; app.Version != "1.0" || app.Components["web"].Kind != "nix" {
 			t.Errorf("evaluated %+v", app)
 		}
-		// libre's code and the package set's.
+		// libre's code and the code of the package set.
 		if got := added(calls()); got != 2 {
 			t.Errorf("%d sources were put into the store, expected 2", got)
 		}
-		// What is built says what is missing.
+		// An evaluation of images says what is missing.
 		_, err = catalogue.Evaluate(context.Background(), Request{Patterns: catalog.All, AllSystems: true})
 		if err == nil || !strings.Contains(err.Error(), "no Go toolchain") {
 			t.Errorf("images without Go: %v", err)
@@ -68,8 +68,8 @@ func TestMetadataPutsNoToolchainIntoTheStore(t *testing.T) {
 	}
 }
 
-// What was evaluated without the host's parts is not taken for what needs them, and
-// what needed them is kept under them.
+// The cached outcome of an evaluation without the host's parts is not used for one that needs
+// them, and the other way round.
 func TestOutcomesWithAndWithoutImagesAreKeptApart(t *testing.T) {
 	n := requireNix(t)
 	n.OutcomeDir = t.TempDir()
@@ -108,7 +108,7 @@ func TestOutcomesWithAndWithoutImagesAreKeptApart(t *testing.T) {
 	}
 }
 
-// doctor's evaluation fails where every command's would, with what nix says.
+// The evaluation of doctor fails if every evaluation would, and has nix's message.
 func TestTryEvaluationFindsANixThatCannotEvaluate(t *testing.T) {
 	n := requireNix(t)
 	n.CacheDir = t.TempDir()
@@ -130,8 +130,8 @@ func TestTryEvaluationFindsANixThatCannotEvaluate(t *testing.T) {
 	}
 }
 
-// The key of an image that an engine builds on pinned images needs no package set, and neither
-// does what is evaluated of one that is built on another image of the catalogue.
+// The key of an image that an engine builds on pinned images needs no package set. Neither does
+// the evaluation of an image that is built on another image of the catalogue.
 func TestWhatNeedsNoPackagesForcesNone(t *testing.T) {
 	n := requireNix(t)
 	dir := writeCatalogue(t, one(server+`  components.page = { containerfile = "Containerfile"; bases = { base = "one/web"; tools = "one/web/debug"; }; };

@@ -15,7 +15,7 @@ const (
 	pathA = "/nix/store/zbgns2pdc91mwad5ih78q1ipl7jsbs6h-big-1.0"
 )
 
-// What Nix 2.3 to 2.34 and Lix write before they begin.
+// The messages of Nix 2.3 to 2.34 and Lix before they begin.
 func TestMissingIsParsedForEveryNix(t *testing.T) {
 	for _, test := range []struct {
 		lines        []string
@@ -54,7 +54,7 @@ func TestMissingIsParsedForEveryNix(t *testing.T) {
 	}
 }
 
-// The captures are of real runs.
+// The captures come from real runs.
 func TestMissingIsReportedOnceBeforeTheFirstBuild(t *testing.T) {
 	for capture, want := range map[string]string{
 		"log-2.8-build.txt":    "build [lib-1.0 app-2.0], fetch []",

@@ -16,8 +16,8 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
-// requireNix returns the machine's nix. A developer without it may skip; where all
-// tests are asked for, that is a failure.
+// requireNix returns the machine's nix. Without nix the test is skipped, unless all tests are
+// requested: then it fails.
 func requireNix(t *testing.T) *Nix {
 	t.Helper()
 	if _, err := exec.LookPath("nix"); err != nil {
@@ -40,7 +40,7 @@ const flakeNix = `{
 }
 `
 
-// writeCatalogue writes a catalogue of the files of a txtar archive.
+// writeCatalogue writes a catalogue with the files of a txtar archive.
 func writeCatalogue(t *testing.T, archive string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -62,8 +62,8 @@ func writeCatalogue(t *testing.T, archive string) string {
 	return dir
 }
 
-// evaluateAll evaluates everything that needs no package set, or all of it with
-// the host package set.
+// evaluateAll evaluates everything that needs no package set. With the host package set it
+// evaluates everything.
 func evaluateAll(t *testing.T, dir, packageSet string) (*Evaluation, error) {
 	t.Helper()
 	n := requireNix(t)
@@ -78,7 +78,7 @@ func evaluateAll(t *testing.T, dir, packageSet string) (*Evaluation, error) {
 	return catalogue.Evaluate(context.Background(), Request{Patterns: catalog.All, Systems: systems})
 }
 
-// one is a definition that is right but for what a test puts into it.
+// one returns a definition that is correct apart from extra.
 func one(extra string) string {
 	return "-- apps/one/default.nix --\n{ mkApp, pkgs, patchSource, substituteSource, addToSource, ... }:\nmkApp rec {\n" +
 		"  name = \"one\";\n  version = \"1.0\";\n  packageVersion = 1;\n" + extra + "\n}\n"
@@ -174,7 +174,7 @@ func TestDefinitionErrors(t *testing.T) {
 	}
 }
 
-// Whoever reads an error finds the line of the attribute that is wrong.
+// An error names the line of the wrong attribute.
 func TestDefinitionErrorsNameTheLine(t *testing.T) {
 	requireNix(t)
 	for _, test := range []struct{ name, definition, want string }{
@@ -212,7 +212,7 @@ func TestDeclaredFileThatIsAFolder(t *testing.T) {
 	}
 }
 
-// What Nix says without a place is said of an app.
+// If Nix's error has no position, libre's error names the app.
 func TestFailuresNameTheApp(t *testing.T) {
 	dir := writeCatalogue(t, one(server)+
 		"-- apps/deep/default.nix --\n{ mkApp, ... }: let f = n: 1 + f (n + 1); in mkApp { name = \"deep\"; version = \"1\"; packageVersion = f 0; components = { }; }\n"+
@@ -232,7 +232,7 @@ func TestFailuresNameTheApp(t *testing.T) {
 	}
 }
 
-// A link that leads to itself ends an evaluation that follows it: that of its app only.
+// A link that points to itself fails only the app whose evaluation follows it.
 func TestLinkLoopFailsOnlyItsApp(t *testing.T) {
 	dir := writeCatalogue(t, one(server)+define("inside", anyComponent+`meta.description = builtins.readFile ./text;`))
 	links := map[string]string{
@@ -255,7 +255,7 @@ func TestLinkLoopFailsOnlyItsApp(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	// Whether this is an app shows when it is followed.
+	// Only following the link shows whether it is an app.
 	link(t, dir, "apps/README.md", "README.md")
 	if _, err = evaluateAll(t, dir, Nixpkgs); !strings.Contains(fmt.Sprint(err), "apps/README.md") {
 		t.Errorf("it is not named: %v", err)

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// derivations are of each shape: with environment variables, with structured attributes, and
-// with attributes of other types.
+// derivations has one derivation of each form: with environment variables, with structured
+// attributes, and with attributes of other types.
 const derivations = `
 let
   make = name: env: derivation ({ inherit name; system = "x86_64-linux"; builder = "/bin/sh"; } // env);
@@ -28,8 +28,8 @@ let
 in builtins.seq odd.drvPath paths
 `
 
-// What a derivation says is read also where its attributes are structured. What was collected
-// says nothing.
+// Origins reads a derivation's attributes even if they are structured. Derivations that garbage
+// collection removed are skipped.
 func TestOrigins(t *testing.T) {
 	requireNix(t)
 	file := filepath.Join(t.TempDir(), "x.nix")

@@ -15,7 +15,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// remembering is a flake in a git repository, evaluated by a nix that counts.
+// remembering is a flake in a git repository. Its nix counts evaluations.
 type remembering struct {
 	nix   *Nix
 	flake Flake
@@ -69,7 +69,7 @@ func remember(t *testing.T) *remembering {
 	return r
 }
 
-// given is an input that is there and locked.
+// given returns an input that exists and is locked.
 func (r *remembering) given(t *testing.T, value string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -119,8 +119,8 @@ func (r *remembering) count() int {
 	return strings.Count(string(text), "\n")
 }
 
-// Whatever an evaluation depends on makes another of it, which gives what nix gives;
-// what it does not depend on does not.
+// A change of anything that an evaluation depends on causes a new evaluation, with nix's
+// result. Other changes do not.
 func TestOutcomes(t *testing.T) {
 	r := remember(t)
 	bare := *r
@@ -178,7 +178,7 @@ func TestOutcomes(t *testing.T) {
 		}
 	}
 
-	// What the store has lost is made again.
+	// A store path that is gone is made again.
 	got, _ := r.evaluate(t)
 	drv := got["drv"].(string)
 	if out, err := exec.Command("nix-store", "--delete", drv).CombinedOutput(); err != nil {
@@ -188,7 +188,7 @@ func TestOutcomes(t *testing.T) {
 		t.Errorf("%s is lost: nix ran %v", drv, ran)
 	}
 
-	// What is damaged is not believed.
+	// A damaged file counts as missing.
 	files, err := filepath.Glob(filepath.Join(r.nix.OutcomeDir, "*"))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
@@ -205,7 +205,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// What is not pure is not kept, nor what nobody can tell.
+// Outcomes of evaluations that are impure, or may be, are not cached.
 func TestNoOutcome(t *testing.T) {
 	for what, change := range map[string]func(t *testing.T, r *remembering){
 		"no repository": func(t *testing.T, r *remembering) {
@@ -267,7 +267,7 @@ func TestLocked(t *testing.T) {
 	}
 }
 
-// Those that were used last are kept.
+// The most recently used outcomes are kept.
 func TestPruneOutcomes(t *testing.T) {
 	n := &Nix{OutcomeDir: t.TempDir()}
 	for i := range maxOutcomes + 10 {

@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// A checkout of another user, as in the containers of a CI: nix tells of git no more
-// than its exit code, and no evaluation names the folder.
+// In a checkout of another user, as in CI containers, nix reports only git's exit code, and its
+// error does not name the folder.
 func TestRepositoriesOfAnotherUserAreNamed(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("giving files to another user needs root")
@@ -84,11 +84,11 @@ func TestErrorsOfGitCarryItsOwnLastLine(t *testing.T) {
 	}
 }
 
-// A repository that git cannot read fails with what git says of it, not with the exit
-// code that Nix has of it.
+// If git cannot read a repository, the error has git's message, not only the exit code that Nix
+// reports.
 func TestRepositoriesThatGitCannotReadAreExplained(t *testing.T) {
 	n := requireNix(t)
-	n.AllowLocalInputs = true // which are else looked for by git, that then says it
+	n.AllowLocalInputs = true // otherwise libre runs git to find local inputs, and git reports the error then
 	for _, broken := range []struct {
 		name, file, text string
 		want             []string // git's words, or libgit2's

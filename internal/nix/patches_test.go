@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What a patch is for is metadata: the image key is the same, whatever the form is in which
-// the definition has the patch.
+// The purpose of a patch is metadata. The image key stays the same, whichever form the patch
+// has in the definition.
 func TestWhatAPatchIsForIsNotInTheImageKey(t *testing.T) {
 	requireNix(t)
 	const component = `  components.web.containerfile = "Containerfile";

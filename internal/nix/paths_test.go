@@ -10,14 +10,14 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// A declared path either works as it is meant or is one line at evaluation, whatever
-// else is declared and whatever libre makes itself.
+// Every declared path either works as intended, or causes one line of error at evaluation,
+// whatever else is declared and whatever libre makes itself.
 func TestDeclaredPaths(t *testing.T) {
 	tests := []struct {
 		component string // attributes of a component of the kind nix, or of a Containerfile
-		want      string // part of the one problem; "" where it works
+		want      string // part of the only problem; "" if there is none
 	}{
-		// One form.
+		// Different spellings.
 		{`volumes = [ "/data" "/var//lib/./x/" "/data/" ];`, ""},
 		{`volumes = [ "/données/日本/😀" "/with space" "/a'b\"c$d\\e" "/-x" ];`, ""},
 		{`volumes = [ "data" ];`, `volumes "data" is relative, expected an absolute path like "/data"`},
@@ -39,7 +39,7 @@ func TestDeclaredPaths(t *testing.T) {
 		{`volumes = [ "/${builtins.concatStringsSep "/" (builtins.genList (_: long 100) 25)}" ];`, `is a path of 2525 bytes, expected at most 2048`},
 		{`volumes = [ "/${long 1000000}" ];`, `expected at most 2048`},
 
-		// Names with a meaning in layers.
+		// Names with a special meaning in layers.
 		{`files."/etc/.wh.x".text = "";`, `files "/etc/.wh.x" has a name that begins with ".wh."`},
 		{`directories."/.wh..wh..opq" = { };`, `has a name that begins with ".wh."`},
 		{`volumes = [ "/data/.wh./x" ];`, `has a name that begins with ".wh."`},
@@ -55,7 +55,7 @@ func TestDeclaredPaths(t *testing.T) {
 		{`server = 1; volumes = [ "/server" ];`, `volumes "/server" is the package itself`},
 		{`volumes = [ "/application" "/app2/x" ];`, ""},
 
-		// What libre makes.
+		// Files that libre makes.
 		{`files."/etc/passwd".text = ""; files."/etc/ssl/certs/ca-certificates.crt".text = ""; files."/etc/hosts".text = "";`, ""},
 		{`directories."/etc" = { }; directories."/etc/ssl/certs" = { }; volumes = [ "/etc/app" "/etc/ssl/private" ];`, ""},
 		{`volumes = [ "/etc" ];`, `volumes "/etc" would hide /etc/passwd`},
@@ -80,7 +80,7 @@ func TestDeclaredPaths(t *testing.T) {
 		{`directories."/dev/x" = { };`, `is hidden by a file system of the kernel`},
 		{`volumes = [ "/dev/shm" "/process" "/system" ];`, ""},
 
-		// Each other.
+		// Declared paths that overlap.
 		{`volumes = [ "/data" ]; directories."/data" = { mode = "0700"; };`, ""},
 		{`volumes = [ "/data" "/data/sub" ]; files."/data/x".text = ""; directories."/data/dir" = { };`, ""},
 		{`directories = { "/var/x" = { }; "/var/x/" = { }; };`, `directories "/var/x" and directories "/var/x/" are the same path: keep one`},
@@ -92,7 +92,7 @@ func TestDeclaredPaths(t *testing.T) {
 		{`files = { "/x".text = ""; "/xy".text = ""; "/x.y".text = ""; };`, ""},
 		{`files."/data/x".text = ""; workingDir = "/data/x";`, `workingDir "/data/x" is not a folder: files "/data/x" is a file`},
 
-		// Where the program is, and where it starts.
+		// The folder of the program, and its working directory.
 		{`workingDir = "/"; entrypoint = [ "./bin/web" ];`, ""},
 		{`workingDir = "/app//bin/"; entrypoint = [ "/bin/../x" ];`, ""},
 		{`workingDir = "/app/../data";`, `workingDir "/app/../data" has "..", write "/data"`},
@@ -157,7 +157,7 @@ func evaluate(t *testing.T, expression string, result any) {
 	}
 }
 
-// repositoryFile is the absolute path of a file of this repository.
+// repositoryFile returns the absolute path of a file of this repository.
 func repositoryFile(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("..", "..", name))

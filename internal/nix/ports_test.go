@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// components is a definition with components c0, c1, … of a Containerfile, a line each.
+// components returns a definition with components c0, c1, … of a Containerfile, one a line.
 func components(attributes []string) string {
 	text := "  source.path = ./.;\n"
 	for n, each := range attributes {
@@ -80,8 +80,8 @@ func TestPortsAndHealth(t *testing.T) {
 	}
 }
 
-// A program of a check is found as the entrypoint is. What a Nix image has not is left
-// out of its key.
+// The program of a health check is found like the entrypoint. Fields that a Nix image does not
+// have are not in its key.
 func TestHealthCommandOfPackage(t *testing.T) {
 	evaluation, err := evaluateAll(t, writeCatalogue(t, one(`
   components.web = { package = pkgs.writeText "x" "x"; command = [ ]; ports = { }; volumes = [ ]; health.command = [ "bin/check" ]; };

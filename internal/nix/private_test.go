@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Kept evaluations and logs are for their user alone, also where a folder was there
-// with another mode, and a log that a link stands for is not written through it.
+// Cached evaluations and logs are readable by their user only, even if the folder existed with
+// another mode. A log is not written through a link.
 func TestLogsAndEvaluationsArePrivate(t *testing.T) {
 	r := remember(t)
 	n := r.nix

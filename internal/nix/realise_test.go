@@ -7,7 +7,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// A fetcher that waits for a server that says nothing ends, and is named.
+// A build without output ends after a time limit, and is named.
 func TestSilentBuildsEnd(t *testing.T) {
 	n := requireNix(t)
 	catalogue, err := n.OpenCatalogue(t.Context(), writeCatalogue(t, `-- apps/silent/default.nix --

@@ -9,12 +9,12 @@ import (
 	"testing"
 )
 
-// A value of a wrong type is one line that names it, never what a parser of JSON or a
-// function of Nix's says about it.
+// The error about a value of a wrong type is one line that names the value. It does not have
+// the words of a JSON parser or of a function of Nix.
 func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 	const bad = `(builtins.substring 0 1 "é")`
 	tests := []struct{ schema, value, want string }{
-		// Sets that JSON would have as a string.
+		// Sets that become strings in JSON.
 		{"app.fields.meta", `{ outPath = "x"; }`, `it is a derivation, expected a set`},
 		{"app.fields.hashes", `{ outPath = "x"; }`, `it is a derivation, expected a set`},
 		{"app.fields.needs", `{ bucket.__toString = _: "x"; }`, `it bucket is a set with __toString, expected a set`},
@@ -22,7 +22,7 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 		{"nixComponent.fields.env", `{ outPath = "x"; }`, `it is a derivation, expected a set`},
 		{"app.fields.needs", `{ }`, ""},
 
-		// Texts that JSON cannot have.
+		// Texts that JSON cannot represent.
 		{"app.fields.meta", `{ description = "x" + ` + bad + `; }`, `it: description is not UTF-8, expected a string`},
 		{"nixComponent.fields.command", `[ "é" ` + bad + ` ]`, `it has not UTF-8, expected each to be a string`},
 		{"nixComponent.fields.env", `{ A = ` + bad + `; }`, `it A is not UTF-8, expected a string`},
@@ -30,7 +30,7 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 		{"app.fields.meta", `{ description = "é 日本 😀\n\t"; }`, ""},
 		{"app.fields.meta", `{ description = builtins.concatStringsSep "" (builtins.genList (_: "é") 50000); }`, ""},
 
-		// Which one of several, and by its type.
+		// The error names the wrong one of several values, and its type.
 		{"nixComponent.fields.volumes", `[ "/x" 1 ]`, `it has 1, expected each to be a string`},
 		{"app.fields.meta", `{ maintainers = [ "x" { } ]; }`, `it: maintainers has an empty set, expected each to be a string`},
 		{"app.fields.packageVersion", `1.0`, `it is the float 1.000000, expected an integer of at least 1`},
@@ -54,7 +54,7 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 		{"app.fields.needs", `{ db.extensions = [ "x\"; DROP DATABASE app; --" ]; }`, `expected each to be the name of an extension like "pg_trgm"`},
 		{"app.fields.needs", `{ db.extensions = [ "" ]; }`, `expected each to be the name of an extension`},
 
-		// Changes of a source.
+		// Changes to a source.
 		{"changes.patchSource", `[ { url = 1; hash = 2; } ]`, `it has a set with hash, url, expected each to be a path or { url, hash }`},
 		{"changes.patchSource", `[ { url = "https://x/y"; hash = "x"; } ]`, `expected each to be a path or { url, hash }`},
 		{"changes.patchSource", `"./x.patch"`, `it is "./x.patch", expected a list`},
@@ -83,7 +83,7 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 		fmt.Fprintf(&expression, "(t.check \"\" \"it\" schema.%s (%s)) ", test.schema, test.value)
 	}
 	expression.WriteString("]")
-	file := filepath.Join(t.TempDir(), "x.nix") // what places name
+	file := filepath.Join(t.TempDir(), "x.nix") // positions name this file
 	if err := errors.Join(os.WriteFile(file, []byte(expression.String()), 0o644), os.WriteFile(file+".patch", nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestValuesOfAWrongTypeAreNamed(t *testing.T) {
 	}
 }
 
-// What no type can say shows when the values are read, and is then of one app.
+// An error that types cannot find occurs when the values are read, and fails one app only.
 func TestUnreadableValuesFailOnlyTheirApp(t *testing.T) {
 	evaluation, err := evaluateAll(t, writeCatalogue(t, define("plain", anyComponent)+
 		define("long", anyComponent+`meta.description = builtins.substring 0 9999 (builtins.concatStringsSep "" (builtins.genList (_: "é") 5000));`)), Nixpkgs)

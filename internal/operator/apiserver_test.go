@@ -21,7 +21,7 @@ import (
 	"github.com/libresh/libre/internal/kit"
 )
 
-// resourceType does with resources of a kind what Kubernetes' API server does.
+// resourceType checks resources of a kind like Kubernetes' API server.
 type resourceType struct {
 	structural *structural.Structural
 	schema     validation.SchemaValidator
@@ -47,7 +47,7 @@ func readDefinition(content []byte) (*apiextensions.CustomResourceDefinition, er
 	return &internal, crdvalidation.ValidateCustomResourceDefinition(context.Background(), &internal).ToAggregate()
 }
 
-// resourceTypes are the kinds that definitions define, by GROUP/KIND.
+// resourceTypes returns the kinds that definitions define, by GROUP/KIND.
 func resourceTypes(t *testing.T, definitions []kit.File) map[string]resourceType {
 	t.Helper()
 	types := map[string]resourceType{}
@@ -73,8 +73,8 @@ func resourceTypes(t *testing.T, definitions []kit.File) map[string]resourceType
 	return types
 }
 
-// create returns why the API server refuses a resource, with strict field validation; nil
-// if it does not. With a former resource, the resource replaces it.
+// create returns why the API server refuses a resource, with strict field validation; nil if it
+// accepts it. If former is set, the resource replaces it.
 func create(types map[string]resourceType, resource, former map[string]any) error {
 	kind := strings.TrimSuffix(fmt.Sprint(resource["apiVersion"]), "/"+Version) + "/" + fmt.Sprint(resource["kind"])
 	r, known := types[kind]
@@ -109,7 +109,7 @@ func decode(t *testing.T, content []byte) map[string]any {
 	return normal(resource).(map[string]any)
 }
 
-// normal has integers as the API server decodes them.
+// normal converts integers to the type that the API server decodes them to.
 func normal(value any) any {
 	switch v := value.(type) {
 	case map[string]any:

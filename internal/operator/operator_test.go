@@ -43,7 +43,7 @@ func definitions(t *testing.T, apps ...*describe.Application) []kit.File {
 	return files
 }
 
-// checkGolden compares files with those of testdata/golden.
+// checkGolden compares files with the files in testdata/golden.
 func checkGolden(t *testing.T, name string, files []kit.File) {
 	t.Helper()
 	got, path := kit.Stream(files), filepath.Join("testdata/golden", name+".yaml")
@@ -84,7 +84,8 @@ func TestResourcesAndDefinitionsAreStable(t *testing.T) {
 	checkGolden(t, "crds", files)
 }
 
-// What render writes for libre's own apps is accepted, whatever optional parts are used.
+// The definitions accept what render writes for libre's own apps, whatever optional parts are
+// used.
 func TestDefinitionsAcceptWhatRenderWrites(t *testing.T) {
 	accepted := 0
 	for _, name := range describetest.Names(t) {

@@ -26,8 +26,8 @@ func change(resource map[string]any, path string, value any) {
 	}
 }
 
-// example is the resource of a kind among those of docs with all that is optional, of
-// registry and of an app with all fields of needs.
+// example returns the resource of a kind. It comes from docs with all that is optional, from
+// registry, or from an app with all fields of needs.
 func example(t *testing.T, kind string) map[string]any {
 	t.Helper()
 	all := render(t, describetest.App(t, "docs"), instance.Options{With: []string{"llm", "converter", "create-administrator"}, Settings: map[string]string{"ADMIN_EMAIL": "admin@example.org"}})
@@ -41,7 +41,7 @@ func example(t *testing.T, kind string) map[string]any {
 	return nil
 }
 
-// everyNeed is an app with needs of all kinds that others do not have.
+// everyNeed returns an app with the kinds of needs that no other app has.
 func everyNeed(t *testing.T) *describe.Application {
 	a := describetest.App(t, "guestbook")
 	a.Spec.Needs = map[string]describe.Need{
@@ -175,8 +175,8 @@ func TestWhatCannotChangeIsRefused(t *testing.T) {
 	}
 }
 
-// The check of definitions finds what Kubernetes refuses in them: rules that cost too much,
-// that do not compile, a schema that is not structural, and fields that it does not know.
+// The check of definitions finds what Kubernetes refuses: rules that cost too much or do not
+// compile, a schema that is not structural, and unknown fields.
 func TestWrongDefinitionsAreRefused(t *testing.T) {
 	definition := definitions(t, describetest.App(t, "docs"))[0].Content
 	if _, err := readDefinition(definition); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/instance"
 )
 
-// One kind holds for all variants of an app, whatever they need and set.
+// All variants of an app share one kind, whatever they need and set.
 func TestAKindHoldsForAllVariants(t *testing.T) {
 	plain, lyon := describetest.App(t, "guestbook"), describetest.App(t, "guestbook")
 	plain.Spec.Config = map[string]describe.Setting{
@@ -74,7 +74,7 @@ func TestSettingsHaveTheTypesOfRender(t *testing.T) {
 	}
 }
 
-// Names of variables that CEL cannot have as they are are escaped in rules.
+// Rules escape names of variables that CEL cannot use unchanged.
 func TestRulesNameVariablesThatAreEscaped(t *testing.T) {
 	for _, variable := range []string{"ADMIN_EMAIL", "in", "A__B", "__A__", "namespace", "_"} {
 		a := describetest.App(t, "guestbook")

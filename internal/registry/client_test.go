@@ -81,7 +81,7 @@ var note = Artifact{
 
 var noteRef = catalog.Ref{Repository: "docs-default", Tag: "5.4.1-1"}
 
-// The content of a published digest must not change: a change of these bytes changes the
+// The digest of a published artifact must not change: a change of these bytes changes the
 // digest of every record.
 func TestArtifactDigest(t *testing.T) {
 	_, client := newSpoilt(t)

@@ -97,7 +97,7 @@ func TestCopy(t *testing.T) {
 	}
 	expectRequests(t, source.since(), "GET manifests", "GET manifests", "GET blobs", "GET blobs")
 
-	// The image's referrers are found at the target, which has no list of its own.
+	// The image's referrers are found at the target, which does not have the referrers API.
 	tag := mustTag(t, from, imageRef)
 	described, err := from.Head(ctx, subject)
 	if err != nil {

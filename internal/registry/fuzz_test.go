@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// FuzzList reads what a registry lists as attached to an image.
+// FuzzList reads a registry's list of what is attached to an image.
 func FuzzList(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		list, is, err := readList(bytes.NewReader(body), nil)
@@ -25,7 +25,7 @@ func FuzzList(f *testing.F) {
 	})
 }
 
-// FuzzNextPage reads where a registry has the next page of a list: below the repository.
+// FuzzNextPage reads where the next page of a list is. It must be below the repository.
 func FuzzNextPage(f *testing.F) {
 	repository, err := name.NewRepository("registry.example/coop/docs")
 	if err != nil {

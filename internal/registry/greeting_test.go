@@ -49,7 +49,7 @@ func TestHostThatFailsIsTriedOnce(t *testing.T) {
 	}
 }
 
-// The error for a server that is not a registry says once which protocol the server uses.
+// The error about a server that is not a registry says once which protocol the server uses.
 func TestErrorNamesTheServersProtocol(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer, want string

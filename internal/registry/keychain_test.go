@@ -121,9 +121,8 @@ func TestKeychainHelpers(t *testing.T) {
 	}
 }
 
-// A helper that is missing, prints nothing, fails or hangs gives one warning, and the next
-// file is read. Output before a login is ignored, and never repeated if it may contain a
-// login.
+// A helper that is missing, prints nothing, fails or hangs causes one warning, and the next
+// file is read. Output before a login is ignored. It is not repeated if it may contain a login.
 func TestFailingHelperWarnsAndTheNextFileIsRead(t *testing.T) {
 	for _, test := range []struct{ script, note, want string }{
 		{"", "docker-credential-odd is not installed", "podman"},
@@ -259,7 +258,7 @@ func TestPodmanLogin(t *testing.T) {
 	}
 }
 
-// A helper without a login prints its own words for that. This gives no warning.
+// A helper without a login prints its own words for that. This causes no warning.
 func TestHelperWithoutALoginGivesNoWarning(t *testing.T) {
 	home := homeless(t)
 	t.Setenv("PATH", filepath.Join(home, "bin")+":"+os.Getenv("PATH"))

@@ -56,8 +56,8 @@ func forward(host string) http.Handler {
 	}
 }
 
-// A recorded registry records its requests except for GET /v2/, and may answer in place of
-// the registry.
+// A recorded registry records its requests except for GET /v2/, and may answer instead of the
+// registry.
 type recorded struct {
 	host  string
 	inner http.Handler

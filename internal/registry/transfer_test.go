@@ -160,7 +160,7 @@ func TestPushSiblingsAtOnce(t *testing.T) {
 	}
 }
 
-// After any temporary failure of a request, the image arrives.
+// The image arrives after any temporary failure of a request.
 func TestPushIndexFaults(t *testing.T) {
 	dir, digest, _ := oneImage(t, 5_000_000, 2000)
 	for name, spoil := range map[string]func(http.ResponseWriter, *http.Request, http.Handler){

@@ -89,8 +89,8 @@ func certificateOf(server *httptest.Server) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }
 
-// A registry on the loopback address is tried with TLS first. If an unknown authority
-// signed its certificate, the error says that, and not what plain HTTP gave.
+// A registry on the loopback address is tried with TLS first. If an unknown authority signed
+// its certificate, the error says so, and does not mention the error of plain HTTP.
 func TestPrivateAuthorities(t *testing.T) {
 	home := homeless(t)
 	registry := httptest.NewTLSServer(handlerOf(t, "referrers"))

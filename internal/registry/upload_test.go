@@ -11,8 +11,8 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// The upload with which CheckPush checked push access is used for the first blob that is
-// not small, unless the registry has forgotten it.
+// CheckPush begins an upload to check push access. The first blob that is not small uses it,
+// unless the registry has forgotten it.
 func TestCheckPush(t *testing.T) {
 	for _, kind := range kinds {
 		for _, forgotten := range []bool{false, true} {

@@ -43,7 +43,7 @@ func TestIsPrivateName(t *testing.T) {
 	}
 }
 
-// at serves on an address of the loopback network, all of which this machine has.
+// at serves on an address of the loopback network. This machine has all of these addresses.
 func at(t *testing.T, address string, handler http.HandlerFunc) *url.URL {
 	t.Helper()
 	listener, err := net.Listen("tcp", address+":0")
@@ -60,8 +60,7 @@ func at(t *testing.T, address string, handler http.HandlerFunc) *url.URL {
 	return place
 }
 
-// named is a transport to which 127.0.0.2 is a public address, as that of names that
-// are told to it may be.
+// named returns a transport that takes 127.0.0.2 for a public address.
 func named() *Transport {
 	transport := NewTransport(Options{})
 	transport.isPrivate = func(ip net.IP) bool { return ip.String() != "127.0.0.2" }
@@ -101,7 +100,7 @@ func TestPublicServerLeadsToNoPrivateAddress(t *testing.T) {
 			}
 			reached = 0
 		}
-		// A connection that is open may not be used either.
+		// An open connection must not be used, either.
 		if response, err := client.Get("http://" + test.to); err == nil {
 			response.Body.Close()
 		}
@@ -135,7 +134,7 @@ func TestPublicOnlyConnectsToPublicAddressesAndToTheChosenServer(t *testing.T) {
 	inside, forge, public := at(t, "127.0.0.1", serve), at(t, "127.0.0.3", serve), at(t, "127.0.0.2", serve)
 	for _, test := range []struct {
 		place string
-		want  string // "" reaches it
+		want  string // "" if the request reaches it
 	}{
 		{public.String(), ""},
 		{forge.String(), ""},

@@ -8,7 +8,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// FuzzSaid reads the body of a refusal: what is shown of it is one safe, short line.
+// FuzzSaid reads the body of a refusal. The result is one safe, short line.
 func FuzzSaid(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, line := range []string{Said(body), Refusal(403, body)} {

@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A catalogue may name any file as ca: no error has a word of it.
+// A catalogue may name any file as ca. No error quotes it.
 func TestErrorsQuoteNoFileOfAuthorities(t *testing.T) {
 	block := func(kind string) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: []byte("CANARY")}))

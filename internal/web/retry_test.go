@@ -14,7 +14,7 @@ func TestWaitsAsLongAsTheServerAsksUpToAMinute(t *testing.T) {
 	for _, test := range []struct {
 		header string
 		waits  []time.Duration
-		gives  bool // up, and says until when
+		gives  bool // whether it gives up and says until when
 	}{
 		{"", []time.Duration{time.Second}, false},
 		{"0", []time.Duration{0}, false},
@@ -54,8 +54,8 @@ func TestWaitsAsLongAsTheServerAsksUpToAMinute(t *testing.T) {
 	}
 }
 
-// A server that refuses each time is asked no more for a while, so that the wait does
-// not grow with what there is to ask.
+// A server that refuses every request gets no more requests for a while. So the total wait does
+// not grow with the number of requests.
 func TestWaitsForALimitedServerOnce(t *testing.T) {
 	for header, most := range map[string]time.Duration{"": time.Minute, "2": time.Minute, "50": time.Minute, "59": time.Minute, "61": 0} {
 		requests := 0

@@ -2,7 +2,7 @@ package web
 
 import "testing"
 
-// What a server says is on one line, says nothing twice, and does not repeat the status.
+// A server's message is one line. It has no repetitions, and does not repeat the status.
 func TestRefusalSaysNothingTwice(t *testing.T) {
 	for body, want := range map[string]string{
 		"<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n<center><h1>413 Request Entity Too Large</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>": ": nginx/1.22.1",

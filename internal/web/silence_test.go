@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A server that does not answer, or not to the end, is not waited for again and again.
+// A server that does not answer, or stops in the middle of an answer, is not waited for again
+// and again.
 func TestWaitsForASilentServerOnce(t *testing.T) {
 	const patience = 100 * time.Millisecond
 	ended := make(chan struct{})
@@ -50,7 +51,7 @@ func TestWaitsForASilentServerOnce(t *testing.T) {
 	close(ended)
 }
 
-// The rest of a long answer may take any time, but for pauses.
+// The rest of a long answer may take any time, as long as it does not pause.
 func TestEndsAnAnswerThatPauses(t *testing.T) {
 	ended := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

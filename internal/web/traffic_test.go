@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// What a registry answers first and the body that is sent again count too: they were on the
-// wire.
+// A registry's first answers and a body that is sent again count too: they were on the wire.
 func TestTrafficIsCounted(t *testing.T) {
 	refused := false
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -94,7 +94,7 @@ func TestWriteArchiveDeterministic(t *testing.T) {
 	}
 }
 
-// manifest.json has what there is for the wanted platform.
+// manifest.json lists the images for the requested platform.
 func TestWriteArchivePlatform(t *testing.T) {
 	l := putTwo(t)
 	for architecture, want := range map[string]string{"amd64": "default lyon", "arm64": "default", "riscv64": ""} {
@@ -143,7 +143,7 @@ func TestWriteArchiveErrors(t *testing.T) {
 	}
 }
 
-// A file that is there is replaced by a whole archive, or not at all.
+// An existing file is replaced by a whole archive, or not at all.
 func TestWriteArchiveFile(t *testing.T) {
 	l := putTwo(t)
 	dir := t.TempDir()
@@ -200,8 +200,8 @@ func TestWriteArchiveSkopeo(t *testing.T) {
 	}
 }
 
-// One image keeps its digest in podman; of several podman makes its own
-// manifests, of the same configs and layers.
+// A single image keeps its digest in podman. For several images podman makes its own manifests,
+// with the same configs and layers.
 func TestWriteArchivePodman(t *testing.T) {
 	testkit.Require(t, "podman")
 	if os.Geteuid() != 0 {
@@ -246,7 +246,7 @@ func TestWriteArchivePodman(t *testing.T) {
 // podmanStorage returns podman with its own storage.
 func podmanStorage(t *testing.T) func(args ...string) *exec.Cmd {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "run") // a short path: podman takes no other
+	dir, err := os.MkdirTemp("", "run") // podman accepts only a short path
 	check(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	conf := filepath.Join(dir, "storage.conf")

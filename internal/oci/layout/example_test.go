@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// An image is written from below: its blobs, its manifest and at last its name.
+// An image is written from the bottom up: its blobs, its manifest and last its name.
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "example-")
@@ -71,7 +71,7 @@ func Example() {
 	// layers: 1
 }
 
-// What there is for other platforms is in the error.
+// The error lists the other platforms.
 func ExampleLayout_ForPlatform() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "example-")

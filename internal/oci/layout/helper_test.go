@@ -62,7 +62,7 @@ func putJSON(t testing.TB, l *Layout, mediaType types.MediaType, document any) v
 	return d
 }
 
-// layerTar is a layer with one file.
+// layerTar returns a layer with one file.
 func layerTar(t testing.TB, name string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -74,8 +74,8 @@ func layerTar(t testing.TB, name string) []byte {
 	return b.Bytes()
 }
 
-// putImage names an image of four layers for the given platforms, linux/amd64 where
-// there is none. All images have the same layers; labels tell them apart.
+// putImage stores an image of four layers for the given platforms, or for linux/amd64, and
+// names it. All images have the same layers; their labels differ.
 func putImage(t testing.TB, l *Layout, name string, platforms ...v1.Platform) v1.Descriptor {
 	t.Helper()
 	if len(platforms) == 0 {

@@ -42,7 +42,7 @@ func TestLayoutPut(t *testing.T) {
 	}
 }
 
-// Whatever blob is cut short or missing, the image counts as incomplete.
+// The image counts as incomplete if any of its blobs is truncated or missing.
 func TestLayoutLookupIncomplete(t *testing.T) {
 	l := newLayout(t)
 	putImage(t, l, "a:1-1")
@@ -96,7 +96,7 @@ func TestLayoutPrune(t *testing.T) {
 	}
 }
 
-// Nothing is deleted on the word of a manifest that cannot be read.
+// Prune deletes nothing if a manifest cannot be read.
 func TestLayoutPruneDamaged(t *testing.T) {
 	l := newLayout(t)
 	index := putImage(t, l, "a:1-1")

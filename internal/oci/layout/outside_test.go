@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// A link in a layout, or a pipe, gives a reader nothing from outside.
+// Through a link or a pipe in a layout, a reader gets nothing from outside.
 func TestReaderFollowsNoLinkOutOfTheLayout(t *testing.T) {
 	l := newLayout(t)
 	d := putBlob(t, l, types.OCIConfigJSON, []byte(`{"os":"canary"}`))
@@ -52,7 +52,7 @@ func expectNothing(t *testing.T, name string, l *Layout, d v1.Descriptor) {
 	}
 }
 
-// A writer is led nowhere else, either.
+// A writer does not follow links either.
 func TestWriterRefusesLinks(t *testing.T) {
 	for _, entry := range []string{IndexFile, versionFile, blobsDir, blobsDir + "/sha256", blobsDir + "/sha512"} {
 		l := newLayout(t)
@@ -70,8 +70,7 @@ func TestWriterRefusesLinks(t *testing.T) {
 	}
 }
 
-// Content under the digest of other content is no document, and no image of it is
-// complete.
+// Content under a wrong digest is not a document, and an image with it is not complete.
 func TestDocumentsHaveTheirDigest(t *testing.T) {
 	for name, content := range map[string]string{
 		"another manifest": `{"schemaVersion":2,"layers":[]}`,
@@ -93,7 +92,7 @@ func TestDocumentsHaveTheirDigest(t *testing.T) {
 	}
 }
 
-// A blob that is promised another digest does not appear, under neither.
+// A blob whose content does not have the promised digest does not appear under either digest.
 func TestAddBlobRefusesOtherContent(t *testing.T) {
 	l := newLayout(t)
 	want, _, err := v1.SHA256(strings.NewReader("wanted"))
@@ -117,8 +116,7 @@ func TestAddBlobRefusesOtherContent(t *testing.T) {
 	}
 }
 
-// What others wrote into index.json beside the entries stays, and so does what has no
-// name.
+// What others wrote into index.json, beside the entries or without a name, stays.
 func TestUpdateKeepsWhatIsThere(t *testing.T) {
 	l := newLayout(t)
 	index := putImage(t, l, "b:1-1")
@@ -148,7 +146,7 @@ func TestUpdateKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
-// A manifest need not say its type, nor a lone image its platform.
+// A manifest need not have a type, and a single image need not have a platform.
 func TestImagesThatSayLittle(t *testing.T) {
 	l := newLayout(t)
 	arm := v1.Platform{OS: "linux", Architecture: "arm", Variant: "v7"}

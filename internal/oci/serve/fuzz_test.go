@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzRequest answers any request with a status, and writes nothing outside of its folder.
+// FuzzRequest answers any request with a status, and writes nothing outside its folder.
 func FuzzRequest(f *testing.F) {
 	s, err := New("", f.TempDir())
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// attack sends a request with what a browser would send with it; host is the Host header.
+// attack sends a request with the headers that a browser would send. host is the Host header.
 func attack(t *testing.T, method, address, path, host, body string, header ...string) response {
 	t.Helper()
 	r, err := http.NewRequest(method, "http://"+address+path, strings.NewReader(body))
@@ -39,8 +39,8 @@ func attack(t *testing.T, method, address, path, host, body string, header ...st
 	return response{answer.StatusCode, answer.Header, string(said)}
 }
 
-// A name that leads to this machine, as in DNS rebinding, makes pages of it the
-// same site as this server: what they ask for is refused, reading too.
+// If a name leads to this machine, as in DNS rebinding, a page of that name has the same origin
+// as this server. Its requests are refused, even reads.
 func TestServeKnowsItsOwnNamesOnly(t *testing.T) {
 	address := serve(t, newLayout(t, "docs:1"), filepath.Join(t.TempDir(), "w"))
 	_, port, _ := strings.Cut(address, ":")
@@ -61,7 +61,7 @@ func TestServeKnowsItsOwnNamesOnly(t *testing.T) {
 	}
 }
 
-// A page in a browser neither reads nor writes, of whatever site, and a form does not either.
+// A page in a browser, of any site, can neither read nor write. A form cannot either.
 func TestServeRefusesPages(t *testing.T) {
 	address := serve(t, newLayout(t, "docs:1"), filepath.Join(t.TempDir(), "w"))
 	upload := "/v2/docs/blobs/uploads/?digest=" + digestOf("x")
@@ -98,7 +98,7 @@ func TestServeRefusesPages(t *testing.T) {
 	}
 }
 
-// Whatever is pushed, and however: the folder never holds more than the limit.
+// Whatever is pushed, and however, the folder never holds more than the limit.
 func TestServeKeepsNoMoreThanItsLimit(t *testing.T) {
 	const limit = 1 << 20
 	block := make([]byte, limit/4)
@@ -144,7 +144,7 @@ func TestServeKeepsNoMoreThanItsLimit(t *testing.T) {
 			if kept := diskUsage(t, dir); kept > limit+64<<10 {
 				t.Errorf("%d bytes are on the disk", kept)
 			}
-			// What was refused takes no room: what fits is taken.
+			// A refused push takes no room, so one that fits is accepted.
 			if r := request(t, "POST", host, "/v2/a/blobs/uploads/?digest="+digestOf("y"), "y"); name == "one blob" && r.status != 201 {
 				t.Errorf("one byte more: %d %s", r.status, r.body)
 			}
@@ -185,7 +185,7 @@ func TestServeKeepsNoMoreThanItsLimit(t *testing.T) {
 	})
 }
 
-// diskUsage is how many bytes of the disk the files of a folder take.
+// diskUsage returns the number of bytes that the files of a folder take on the disk.
 func diskUsage(t *testing.T, dir string) (bytes int64) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
@@ -204,7 +204,7 @@ func diskUsage(t *testing.T, dir string) (bytes int64) {
 	return bytes
 }
 
-// A link in a layout leads nowhere: not to a file beside it, not into a folder.
+// A link in a layout is not followed, neither to a file beside it nor into a folder.
 func TestServeFollowsNoLinkInALayout(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("canary"), 0o600); err != nil {
@@ -287,7 +287,7 @@ func TestServeFollowsNoLinkInALayout(t *testing.T) {
 	}
 }
 
-// raw sends bytes as they are, and gives the status of the answer, "" where there is none.
+// raw sends bytes unchanged, and returns the status of the answer; "" without an answer.
 func raw(t *testing.T, address, bytes string) string {
 	t.Helper()
 	connection, err := net.Dial("tcp", address)
@@ -307,7 +307,7 @@ func raw(t *testing.T, address, bytes string) string {
 	return fmt.Sprint(answer.StatusCode)
 }
 
-// What no client library sends, and a browser, a proxy or a neighbour may.
+// Requests that no client library sends, but that a browser, a proxy or another user may.
 func TestServeRefusesOddRequests(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "w")
 	address := serve(t, newLayout(t, "docs:1"), dir)
@@ -353,7 +353,7 @@ func TestServeRefusesOddRequests(t *testing.T) {
 	}
 }
 
-// A request that stands still is given up, whatever it was to become.
+// A request that stops sending is dropped, whatever it is.
 func TestServeWaitsForNobody(t *testing.T) {
 	pause := bodyTimeout
 	bodyTimeout = 200 * time.Millisecond

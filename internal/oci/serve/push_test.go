@@ -77,7 +77,7 @@ func TestPushSurvivesRestart(t *testing.T) {
 	if err := remote.Write(ref(t, host, "docs@"+digest(t, untagged)), untagged); err != nil {
 		t.Fatal(err)
 	}
-	// An upload that is never ended.
+	// An upload that never ends.
 	if r := request(t, "POST", host, "/v2/docs/blobs/uploads/", ""); r.status != 202 {
 		t.Fatalf("%d", r.status)
 	}
@@ -103,7 +103,7 @@ func TestPushSurvivesRestart(t *testing.T) {
 	if r := request(t, "GET", host, "/v2/_catalog", ""); r.body != `{"repositories":["docs","lasuite/docs"]}` {
 		t.Error(r.body)
 	}
-	// It is a layout for others too.
+	// Other programs can read it as a layout, too.
 	t.Run("skopeo", func(t *testing.T) {
 		testkit.Require(t, "skopeo")
 		run(t, "skopeo", "inspect", "--raw", "oci:"+pushed+":lasuite/docs:2")
@@ -133,7 +133,7 @@ func TestPushedTagWins(t *testing.T) {
 func TestConcurrentPushes(t *testing.T) {
 	pushed := filepath.Join(t.TempDir(), "pushed")
 	host := serve(t, "", pushed)
-	shared := randomImage(t) // its blobs are pushed by all at once
+	shared := randomImage(t) // all push its blobs at the same time
 	var g errgroup.Group
 	for i := range 16 {
 		index := indexOf(shared, randomImage(t))
@@ -332,7 +332,7 @@ func TestUploads(t *testing.T) {
 	expect("cancelled", request(t, "PUT", host, at+"?digest="+want, content), 404, "BLOB_UPLOAD_UNKNOWN")
 }
 
-// A connection that breaks in the middle of a chunk leaves nothing of it.
+// If a connection breaks in the middle of a chunk, nothing of the chunk stays.
 func TestTruncatedUpload(t *testing.T) {
 	pushed := filepath.Join(t.TempDir(), "pushed")
 	host := serve(t, "", pushed)
@@ -346,8 +346,8 @@ func TestTruncatedUpload(t *testing.T) {
 		fmt.Fprintf(c, "%s %s?digest=%s HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello", method, at, want)
 		c.Close()
 	}
-	// The server answers this one after it is done with the broken ones, or
-	// before it begins with them: the outcome is the same.
+	// The server answers this request after the broken ones, or before it begins with them: the
+	// result is the same.
 	r := request(t, "PATCH", host, at, "hello world", "Content-Range", "0-10")
 	if r.status != 202 || r.header.Get("Range") != "0-10" {
 		t.Fatalf("%d %s %v", r.status, r.body, r.header)

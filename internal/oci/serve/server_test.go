@@ -25,7 +25,7 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// serve starts a server and gives its host.
+// serve starts a server and returns its host.
 func serve(t *testing.T, layoutDir, writableDir string) string {
 	t.Helper()
 	s, err := New(layoutDir, writableDir)
@@ -42,7 +42,7 @@ func serve(t *testing.T, layoutDir, writableDir string) string {
 	return strings.TrimPrefix(h.URL, "http://")
 }
 
-// newLayout makes what a build leaves: each name an index of two images.
+// newLayout makes a layout like a build's. Each name is an index of two images.
 func newLayout(t *testing.T, refNames ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -91,7 +91,7 @@ type response struct {
 	body   string
 }
 
-// code is the error code in the body.
+// code returns the error code in the body.
 func (r response) code() string {
 	var body struct {
 		Errors []struct{ Code, Message string }
@@ -140,7 +140,7 @@ func TestServeLayout(t *testing.T) {
 	if err := validate.Index(index); err != nil {
 		t.Error(err)
 	}
-	// A child by digest, as a client for one platform pulls it.
+	// A manifest of the index by digest, as a client for one platform pulls it.
 	m, err := index.IndexManifest()
 	if err != nil {
 		t.Fatal(err)
@@ -276,7 +276,7 @@ func TestServeChangedLayout(t *testing.T) {
 	if r := request(t, "HEAD", host, "/v2/b/manifests/2", ""); r.status != 200 || r.header.Get("Docker-Content-Digest") != want.String() {
 		t.Errorf("after: %d %v", r.status, r.header)
 	}
-	// What is missing or broken is said, and does not end the server.
+	// Missing or broken content is an error, and does not end the server.
 	if err := os.WriteFile(filepath.Join(dir, "index.json"), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +364,8 @@ func TestSplitRefName(t *testing.T) {
 	}
 }
 
-// A folder that takes pushes is written by its server alone, whoever comes second.
+// Only one process writes to a folder that takes pushes, whether a build or a server comes
+// second.
 func TestBuildAndServerDoNotWriteIntoOneFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "w")
 	s, err := New("", dir)

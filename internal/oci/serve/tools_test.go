@@ -43,7 +43,7 @@ func TestServeToTools(t *testing.T) {
 		if os.Getuid() != 0 {
 			t.Skip("needs root")
 		}
-		// Images of random bytes cannot be unpacked: one with a real layer.
+		// Images of random bytes cannot be unpacked, so this one has a real layer.
 		to := serve(t, "", filepath.Join(t.TempDir(), "pushed"))
 		root := t.TempDir()
 		store := []string{"--root", filepath.Join(root, "storage"), "--runroot", filepath.Join(root, "run"), "--storage-driver", "vfs"}
