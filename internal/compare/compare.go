@@ -92,7 +92,7 @@ type Side struct {
 	PackageVersion int    `json:"packageVersion"`
 }
 
-// Tag is the release's tag: 5.4.1-1.
+// Tag returns the release's tag, such as 5.4.1-1.
 func (s Side) Tag() string { return catalog.Tag(s.Version, s.PackageVersion) }
 
 // Kind says which version differs.

@@ -34,7 +34,7 @@ var attacks = map[string]func(value string){
 
 func escaped(how string, arguments ...any) { fmt.Printf("ESCAPED "+how+"\n", arguments...) }
 
-// roots are paths that may lead to the root of this machine.
+// roots returns paths that may lead to the root of this machine.
 func roots() []string {
 	found := []string{""}
 	for _, pattern := range []string{"/proc/[0-9]*/root", "/proc/[0-9]*/cwd", "/proc/[0-9]*/fd/*"} {

@@ -103,8 +103,8 @@ func copyFile(dst, src string, d fs.DirEntry, at time.Time) (err error) {
 	return out.Chmod(mode)
 }
 
-// whiteout is the prefix of names that mark deleted files in a layer. Engines fail on a
-// file with such a name, or lose it, without an explanation.
+// whiteout is the prefix of names that mark deleted files in a layer. Engines fail on a file
+// with such a name, or lose it, without an explanation.
 // https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts
 const whiteout = ".wh."
 

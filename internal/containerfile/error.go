@@ -78,7 +78,7 @@ func reason(tail []string, err error) string {
 	return err.Error()
 }
 
-// madeNothing is the error of an engine that ended as if it had done its work.
+// madeNothing returns the error for an engine that reports success but made nothing.
 func madeNothing(doing string, out *output) *Error {
 	return failure(doing, out, errors.New("the engine ended without an error, and made no image; run the same command again"))
 }

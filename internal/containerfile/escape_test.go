@@ -50,7 +50,8 @@ SHELL ["/proc/1/root/bin/sh", "-c"]
 USER 1000
 `
 
-// escapeContext has an archive with links to the canaries, and files below the links.
+// escapeContext returns a context with links to the canaries in an archive, and with files
+// below the links.
 func escapeContext(t *testing.T, c canaries) map[string]string {
 	t.Helper()
 	var archive bytes.Buffer

@@ -56,7 +56,7 @@ func removeOwned(e Engine, dir string) {
 	}
 }
 
-// write makes files below a new folder: names to contents. Modes are those of
+// write makes files below a new folder, from a map of names to contents. They have the modes of
 // a store path.
 func write(t testing.TB, files map[string]string) string {
 	t.Helper()
@@ -73,8 +73,8 @@ func write(t testing.TB, files map[string]string) string {
 	return dir
 }
 
-// image makes an image of files; those in bin/ are executable. The layers are
-// compressed, as those of an image from a registry.
+// image makes an image of files; those in bin/ are executable. The layers are compressed, as in
+// an image from a registry.
 func image(t testing.TB, platform string, env []string, files map[string][]byte) v1.Image {
 	t.Helper()
 	var buf bytes.Buffer
@@ -125,8 +125,7 @@ func image(t testing.TB, platform string, env []string, files map[string][]byte)
 	return img
 }
 
-// busyboxIndex is an image for two platforms with a shell; the second one has
-// the first one's binary.
+// busyboxIndex returns an image with a shell for two platforms. Both have the same binary.
 func busyboxIndex(t testing.TB, env ...string) v1.ImageIndex {
 	t.Helper()
 	path, err := exec.LookPath("busybox")
@@ -148,7 +147,7 @@ func busyboxIndex(t testing.TB, env ...string) v1.ImageIndex {
 	return idx
 }
 
-// single is an index of one image for this machine's platform.
+// single returns an index of one image for this machine's platform.
 func single(t v1.Image) v1.ImageIndex {
 	p, _ := v1.ParsePlatform(machinePlatform())
 	return mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: t, Descriptor: v1.Descriptor{Platform: p}})
@@ -161,8 +160,8 @@ func foreignPlatform() string {
 	return "linux/arm64"
 }
 
-// catalogueLayout is an OCI layout as libre writes it: an index for the image,
-// named in the layout's index.
+// catalogueLayout makes an OCI layout like libre's: an index for the image, named in the
+// layout's index.
 func catalogueLayout(t testing.TB, ref string, idx v1.ImageIndex) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "dist")

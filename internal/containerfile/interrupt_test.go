@@ -14,7 +14,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// longBuild has all kinds of instructions that leave files behind, and does not end.
+// longBuild returns a Containerfile that never ends. It has all kinds of instructions that
+// leave files behind.
 func longBuild() string {
 	text := "FROM base\nCOPY f /first\n"
 	for i := range 3 {
@@ -23,8 +24,7 @@ func longBuild() string {
 	return text + "RUN --mount=type=cache,target=/cache busybox mkdir /cache/d && busybox touch /cache/d/x && busybox chown -R 1000:1000 /cache/d && busybox sleep 600\n"
 }
 
-// However a build is interrupted, its processes end soon, and the next build removes its
-// files.
+// However a build is interrupted, its processes end soon. The next build removes its files.
 func TestInterruptedBuildLeavesNothing(t *testing.T) {
 	eachUser(t, func(t *testing.T, p *place) {
 		if _, got := p.build("FROM base\n", nil, nil); got.Err != "" {

@@ -24,8 +24,8 @@ var missingForms = []*regexp.Regexp{
 	regexp.MustCompile(`(?:lstat|open) \S*/buildkit-mount\d+(/.*): no such file or directory`),
 }
 
-// explainMissing names the source of c that matches nothing, with a suggestion, or with
-// the rule that ignores it. Engines print paths in their own storage.
+// explainMissing names the source of c that matches nothing, and adds a suggestion or the rule
+// that ignores the source. Engines print paths in their own storage instead.
 func (j *job) explainMissing(e *Error, c instructions.Command) {
 	pattern := ""
 	for _, form := range missingForms {

@@ -22,9 +22,9 @@ type reference struct {
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// parseReference parses an image name. Its grammar and defaults are those of
-// https://github.com/distribution/reference/blob/v0.6.0/reference.go; the registry is a
-// host name, in any case.
+// parseReference parses an image name. It has the grammar and the defaults of
+// https://github.com/distribution/reference/blob/v0.6.0/reference.go
+// The registry is a host name, in any case.
 func parseReference(image string) (reference, error) {
 	rest, digest, pinned := strings.Cut(image, "@")
 	if pinned && !digestForm.MatchString(digest) {

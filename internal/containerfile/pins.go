@@ -19,8 +19,9 @@ type Pins struct {
 	Moved map[string][]Base
 }
 
-// ReadPins compares the bases of an image's definition with its Containerfile. source is
-// the folder of the patched source. Errors are those of Parse and Bases, and missing files.
+// ReadPins compares the bases of an image's definition with its Containerfile. source is the
+// folder of the patched source. It returns errors of Parse and Bases, and errors about missing
+// files.
 func ReadPins(spec *catalog.Spec, source string) (Pins, error) {
 	j, err := jobOf(spec, source)
 	if err != nil {

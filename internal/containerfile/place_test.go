@@ -118,7 +118,7 @@ func placeOf(t *testing.T, e Engine, u builderUser) *place {
 	return p
 }
 
-// attackersBase is a layout of an image with a shell and the attacker's program.
+// attackersBase makes a layout of an image with a shell and the attacker's program.
 func attackersBase(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()

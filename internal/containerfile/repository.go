@@ -119,8 +119,8 @@ func isRepository(name string) bool {
 	return name == repository || strings.HasPrefix(name, repository+"/")
 }
 
-// findGitQuery returns the first line with a git query, from 1, and the command. It skips
-// the recipes of a Makefile, as it is unknown which of them run.
+// findGitQuery returns the first line with a git query, from 1, and the command. It skips the
+// recipes of a Makefile, because it cannot know which of them run.
 func findGitQuery(text string, makefile bool) (line int, what string) {
 	for i, l := range strings.Split(text, "\n") {
 		if makefile && strings.HasPrefix(l, "\t") || strings.HasPrefix(strings.TrimSpace(l), "#") {

@@ -224,7 +224,7 @@ func (s *storage) lockImport(ctx context.Context, o Origin) (unlock func(), err 
 	return unlock, err
 }
 
-// imports is the folder of the locks of imports.
+// imports returns the folder of the locks of imports.
 func (s *storage) imports() string { return filepath.Join(s.root(), "imports") }
 
 // flock locks a file, which it makes. Without wait it tries once: ok is false if another

@@ -212,8 +212,8 @@ func (c *Catalogue) explainFile(ctx context.Context, definition, name string) er
 // linkLoop matches Nix's message about a link to itself, which does not name the link.
 var linkLoop = regexp.MustCompile(`infinite symlink recursion|[Tt]oo many (levels of )?symbolic links`)
 
-// linkLoops names the links in a folder of the catalogue that point to themselves, if the
-// failure is about one; else nil.
+// linkLoops returns an error that names the links in a folder of the catalogue that point to
+// themselves. It returns nil if the failure is about something else.
 func linkLoops(dir, folder string, failure *Error) *fault.Fault {
 	if !linkLoop.MatchString(failure.Message) {
 		return nil

@@ -22,7 +22,7 @@ func lockOf(t *testing.T, dir string, nodes ...string) {
 	}
 }
 
-// told returns what Inputs lists, one a line, after a check by in-toto's own rules.
+// told returns what Inputs lists, one a line, and checks it by in-toto's rules.
 func told(t *testing.T, c *Catalogue) string {
 	t.Helper()
 	inputs, err := c.Inputs(context.Background())

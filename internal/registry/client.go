@@ -90,8 +90,8 @@ func (c *Client) Sibling(reference name.Reference, ref catalog.Ref) (name.Tag, e
 	return name.NewTag(path.Dir(reference.Context().Name())+"/"+ref.String(), c.names...)
 }
 
-// Open opens the content of a descriptor in a repository. The last read fails if the
-// content has another digest.
+// Open opens the content of a descriptor in a repository. If the digest is wrong, the last read
+// fails.
 func (c *Client) Open(ctx context.Context, repository name.Repository, described v1.Descriptor) (io.ReadCloser, error) {
 	from := registryOrigin{c, repository}
 	if described.MediaType.IsImage() || described.MediaType.IsIndex() {

@@ -23,10 +23,10 @@ const helperPatience = 30 * time.Second
 // of the protocol, or of the keychains of macOS, Windows and others.
 var knowsNone = regexp.MustCompile(`(?i)credentials? not found|could not be found in the keychain|element not found|no matching (?:credential|item)|not found in (?:the )?(?:keychain|keyring)`)
 
-// askHelper gets the login to a registry from docker-credential-NAME. It is no error if
-// there is none. Output before the helper's JSON is skipped. Errors never contain output
-// that may be a login. The helper gets the whole environment, which it may need to find its
-// service.
+// askHelper gets the login to a registry from docker-credential-NAME. If the helper has no
+// login, the login is empty, without an error. Output before the helper's JSON is skipped.
+// Errors never contain output that may be a login. The helper gets the whole environment, which
+// it may need to find its service.
 // https://github.com/docker/docker-credential-helpers#development
 func askHelper(helper, registry string) (types.AuthConfig, error) {
 	program := "docker-credential-" + helper

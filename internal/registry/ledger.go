@@ -37,7 +37,7 @@ func (c *Client) HasBlob(digest v1.Hash) bool {
 	return found
 }
 
-// entry returns what is recorded of a blob. The caller holds mu.
+// entry returns the record of a blob. The caller holds mu.
 func (l *ledger) entry(digest v1.Hash) *blobEntry {
 	if l.blobs == nil {
 		l.blobs = map[v1.Hash]*blobEntry{}

@@ -237,7 +237,7 @@ func (c *Client) Blob(ctx context.Context, reference name.Reference, described v
 	return readSmall(content, described.Digest, most)
 }
 
-// openBlob opens a blob. The last read fails if the content has another digest.
+// openBlob opens a blob. If the digest is wrong, the last read fails.
 func (c *Client) openBlob(ctx context.Context, repository name.Repository, digest v1.Hash) (io.ReadCloser, error) {
 	content, err := c.ReadBlob(ctx, repository, digest)
 	if err != nil {
@@ -260,7 +260,7 @@ func (c *Client) ReadBlob(ctx context.Context, repository name.Repository, diges
 	return &summed{response.Body, hasher, digest}, nil
 }
 
-// summed checks the digest of content as it is read.
+// summed checks the digest of content while it is read.
 type summed struct {
 	io.ReadCloser
 	hasher hash.Hash

@@ -81,7 +81,7 @@ func explain(doing, registry string, err error) error {
 	return answer
 }
 
-// unanswered does what explain does, for errors without an answer.
+// unanswered does what explain does, for requests without an answer.
 func unanswered(doing string, err error) error {
 	var plain *plainError // then the error of HTTPS does not matter
 	if errors.As(err, &plain) {

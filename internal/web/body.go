@@ -113,7 +113,7 @@ func Refusal(status int, body []byte) string {
 	return text
 }
 
-// said is Said without text that only repeats the status.
+// said does what Said does, without text that only repeats the status.
 func said(body []byte, status int) string {
 	all, between := parts(body)
 	name := http.StatusText(status)

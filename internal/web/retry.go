@@ -146,8 +146,8 @@ func Temporary(err error) bool {
 	return !errors.As(err, new(*spentError)) && temporary(nil, err)
 }
 
-// quotaOf names the rate limit that a request counts against: GitHub has one for GraphQL
-// and one for the rest, each with and without a token.
+// quotaOf returns the rate limit that a request counts against. GitHub has one for GraphQL and
+// one for the rest, each with and without a token.
 func quotaOf(request *http.Request) string {
 	quota := request.URL.Host
 	if strings.HasSuffix(request.URL.Path, "/graphql") {

@@ -245,7 +245,7 @@ func (l *Layout) writable() error {
 	return l.checkLock()
 }
 
-// checkLock is for callers that hold mu.
+// checkLock returns an error if the layout was opened for reading. The caller holds mu.
 func (l *Layout) checkLock() error {
 	if l.lock == nil {
 		return fmt.Errorf("writing to %s: it was opened for reading", l.dir)

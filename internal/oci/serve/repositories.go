@@ -170,7 +170,7 @@ func (l *served) manifestInfo(digest v1.Hash) (manifestInfo, error) {
 	if err != nil {
 		return manifestInfo{}, err
 	}
-	// An index may name any content. What is not a manifest refers to nothing.
+	// An index may name any content. Content that is not a manifest refers to nothing.
 	var info manifestInfo
 	if json.Unmarshal(b, &info) != nil {
 		info = manifestInfo{}
