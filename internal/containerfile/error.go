@@ -38,7 +38,7 @@ var (
 )
 
 // mostReason is the longest reason, in characters.
-const mostReason = 300
+const mostReason = 1000
 
 const killed = "the engine was killed; if the memory was full, as dmesg tells, build less at once with -j 1"
 

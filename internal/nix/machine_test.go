@@ -80,7 +80,7 @@ func TestNixThatEndsBadlyIsOneClearLine(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for script, want := range map[string]string{
-		"kill -9 $$":  "evaluating: nix was killed; if the memory was full",
+		"kill -9 $$":  "evaluating: nix was killed; if memory was full",
 		"kill -11 $$": "evaluating: nix ended by a signal (segmentation fault); run the same command again",
 		"exit 7":      "evaluating: nix ended with exit status 7 and gave no reason; check it with libre doctor",
 		"printf 'error: cannot connect to socket at %s: Connection refused\\n' /x >&2; exit 1": "evaluating: cannot connect to socket at /x: Connection refused; start Nix's daemon",

@@ -95,7 +95,7 @@ func TestNewDefinitionsInstantiate(t *testing.T) {
 			"frontend/page.txt":   "hello\n", "mail/Dockerfile": "FROM scratch\nCOPY . /\n",
 		}, []string{`components.api = {`, `components.frontend = {`, `components.mail = {`, `context = "frontend";`, `api = { };`, `worker.command = [ "celery" "-A" "notes" "worker" ];`, `DATABASE_URL = "$(url)";`, `tag = "app-v${version}";`}},
 		"compose":    {"v1.0.0", map[string]string{"LICENSE": mit, "docker-compose.yml": "services:\n  app: {image: 'registry.invalid/ada/notes:1.0.0', depends_on: [db]}\n  db: {image: mariadb}\n"}, []string{`source.path = ./src;`, `containerfile = "app/Containerfile";`, `needs = {`, `mysql = { };`}},
-		"no-licence": {"v1.0.0", map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n"}, []string{`containerfile = "Dockerfile";`, `meta = {`}},
+		"no-licence": {"v1.0.0", map[string]string{"Dockerfile": "FROM scratch\nCOPY . /\n"}, []string{`containerfile = "Dockerfile";`, `components.web = {`}},
 		"no-tag":     {"", map[string]string{"LICENSE": mit, "Dockerfile": "FROM scratch\nCOPY . /\n"}, []string{`version = "0-unstable-2026-05-01";`, `rev = "`}},
 	}
 	c := shaped(t, nil)

@@ -22,7 +22,7 @@ var nixFaults = []struct {
 	{"not JSON", `echo "hello <html>"`, `which is not JSON; run the same command again`, `nix gave no reason; run the same command again`},
 	{"half of it", `$real "$@" | head -c 100`, `ends in the middle; run the same command again`, ``},
 	{"nothing", ``, `printed nothing; run the same command again`, `nix gave no reason; run the same command again`},
-	{"killed", `kill -9 $$`, `nix was killed; if the memory was full`, `nix was killed; if the memory was full`},
+	{"killed", `kill -9 $$`, `nix was killed; if memory was full`, `nix was killed; if memory was full`},
 	{"crash", `kill -11 $$`, `nix ended by a signal (segmentation fault); run the same command again`, `nix ended by a signal (segmentation fault); run the same command again`},
 	{"full store", `echo "error: writing to file: No space left on device" >&2; exit 1`, `No space left on device; free space with`, `No space left on device; free space with`},
 	{"no daemon", `echo "error: cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused" >&2; exit 1`, `Connection refused; start Nix's daemon`, `Connection refused; start Nix's daemon`},
