@@ -1,5 +1,6 @@
-// Package describe has the application document: what an application is made of, what it
-// needs, and how to run it. Operators, Kubernetes and people read it. It is pure.
+// Package describe has the application document, which describes what an application consists
+// of, what it needs, and how to run it. Operators, Kubernetes and people read it. The package
+// does no input or output.
 package describe
 
 // The apiVersion and kind of the document.
@@ -51,7 +52,8 @@ type Spec struct {
 	Needs map[string]Need `json:"needs,omitempty"`
 	// The settings, by environment variable, beside those of needs.
 	Config map[string]Setting `json:"config,omitempty"`
-	// What requests from outside reach, by the path that theirs begins with. The longest path wins. It matches whole segments: /api has /api/v1, and not /apis.
+	// The paths that take requests from outside, by the start of a request's path. The longest one
+	// wins. It matches whole segments: /api matches /api/v1, but not /apis.
 	Routes map[string]Route `json:"routes,omitempty"`
 	// What an upgrade does to the data.
 	Migration *Migration `json:"migration,omitempty"`
@@ -71,9 +73,11 @@ type Component struct {
 	User string `json:"user,omitempty"`
 	// The ports that it listens on, by name.
 	Ports map[string]Port `json:"ports,omitempty"`
-	// Folders whose content must be kept, or may be. A need of kind volume says how large one is; without one the content is lost with the container.
+	// Folders whose content may have to be kept. A need of kind volume keeps the content of a
+	// folder, and sets its size. Without one the content is lost with the container.
 	Volumes []string `json:"volumes,omitempty"`
-	// Folders that the program writes to, and whose content may be lost. All others can be read-only.
+	// Folders that the program writes to, and whose content may be lost. All other folders can be
+	// read-only.
 	Writable []string `json:"writable,omitempty"`
 	// How to check that it is ready for requests.
 	Health *Health `json:"health,omitempty"`
@@ -97,11 +101,12 @@ type Port struct {
 	Port int `json:"port" jsonschema:"minimum=1,maximum=65535"`
 	// The protocol.
 	Protocol string `json:"protocol" jsonschema:"enum=tcp,enum=udp,enum=sctp"`
-	// Who may reach it besides through routes: public, the internet; internal, the app's other components.
+	// Who can reach it other than through routes: public, the internet; internal, the app's other
+	// components.
 	Access string `json:"access" jsonschema:"enum=public,enum=internal"`
 }
 
-// Health is a check. Exactly one of path, command, tcp and grpc is set. The runtime chooses
+// Health is a check. Exactly one of path, command, tcp and grpc is set. The runtime chooses the
 // numbers that are not set.
 type Health struct {
 	// Path of a URL that returns 200.
@@ -120,7 +125,7 @@ type Health struct {
 	Timeout int `json:"timeout,omitempty"`
 	// Seconds after the start during which failures do not count: the start-up grace.
 	StartPeriod int `json:"startPeriod,omitempty"`
-	// Consecutive failures that count.
+	// Number of consecutive failures after which the check fails.
 	Retries int `json:"retries,omitempty"`
 }
 
@@ -128,11 +133,12 @@ type Health struct {
 type Service struct {
 	// Arguments after the image's entrypoint, in place of its own. Score says args.
 	Command []string `json:"command,omitempty"`
-	// Makes it a job: before-upgrade runs once before each new app version, also before the first; first-install once, when the app is first installed; scheduled by schedule.
+	// Makes it a job: before-upgrade runs once before each new app version, also before the first;
+	// first-install once, when the app is first installed; scheduled by schedule.
 	Job string `json:"job,omitempty" jsonschema:"enum=before-upgrade,enum=first-install,enum=scheduled"`
 	// When a scheduled job runs, as five fields of cron, in UTC.
 	Schedule string `json:"schedule,omitempty"`
-	// Not run unless it is asked for.
+	// Runs only on request.
 	Optional bool `json:"optional,omitempty"`
 	// One line about the service.
 	Description string `json:"description,omitempty"`
@@ -140,13 +146,14 @@ type Service struct {
 	Ports []string `json:"ports,omitempty"`
 	// How to check that it is ready for requests.
 	Health *Health `json:"health,omitempty"`
-	// How to check that it runs: if it fails, it is started again. Without it, health is.
+	// How to check that it runs. If the check fails, the service is started again. Without it,
+	// health is used.
 	Liveness *Health `json:"liveness,omitempty"`
-	// How many to start with.
+	// Number of replicas at the start.
 	Replicas int `json:"replicas,omitempty" jsonschema:"minimum=1"`
-	// How many may run at once; 1 also means that the old one ends before a new one starts.
+	// Largest number of replicas. 1 also means that the old replica ends before a new one starts.
 	MaxReplicas int `json:"maxReplicas,omitempty" jsonschema:"minimum=1"`
-	// What it uses. The words and units are Kubernetes'.
+	// The resources that it uses, in Kubernetes' words and units.
 	Resources *Resources `json:"resources,omitempty"`
 	// Settings of this service alone, by environment variable.
 	Config map[string]Setting `json:"config,omitempty"`
@@ -154,9 +161,9 @@ type Service struct {
 
 // Resources are what a service uses.
 type Resources struct {
-	// What it is given at least.
+	// The amounts that it gets at least.
 	Requests *Amounts `json:"requests,omitempty"`
-	// What it gets at most.
+	// The amounts that it gets at most.
 	Limits *Amounts `json:"limits,omitempty"`
 }
 
@@ -170,15 +177,17 @@ type Amounts struct {
 
 // Need is a service of others, or a folder, that the app depends on.
 type Need struct {
-	// What it is. Score says s3 for bucket; YunoHost says database for postgres and mysql, data_dir for volume.
+	// The kind of service or folder. Score says s3 for bucket; YunoHost says database for postgres
+	// and mysql, data_dir for volume.
 	Kind string `json:"kind" jsonschema:"enum=postgres,enum=mysql,enum=redis,enum=bucket,enum=oidc,enum=smtp,enum=search,enum=livekit,enum=llm,enum=http,enum=volume,enum=app"`
 	// Whether the app works without it.
 	Optional bool `json:"optional,omitempty"`
 	// What it is for.
 	Description string `json:"description,omitempty"`
-	// The components that use it; all, if there are none.
+	// The components that use it. If none are listed, all do.
 	Components []string `json:"components,omitempty"`
-	// How components take it: environment variable to value, a template of the need's parts.
+	// The environment variables through which components get it. The values are templates of the
+	// need's parts.
 	Env map[string]Variable `json:"env,omitempty"`
 
 	// postgres, mysql, redis, search: the server's versions that work, such as ">=14, <18".
@@ -211,11 +220,12 @@ type Need struct {
 type Variable struct {
 	// The value, with $(PART) for a part of the need, such as $(host) or $(password). $$( is a literal $(.
 	Value string `json:"value"`
-	// The variable that names a file with the value instead, such as DB_PASSWORD_FILE.
+	// The environment variable with the path of a file that contains the value, such as
+	// DB_PASSWORD_FILE.
 	File string `json:"file,omitempty"`
 	// Whether the value has a secret part.
 	Secret bool `json:"secret,omitempty"`
-	// The components that take it, if not all of the need's.
+	// The components that get it, if not all that use the need.
 	Components []string `json:"components,omitempty"`
 }
 
@@ -223,9 +233,9 @@ type Variable struct {
 type Setting struct {
 	// What it is for. publiccode.yml and YunoHost have the same word.
 	Description string `json:"description,omitempty"`
-	// The type of the text. A file is the path of one that the operator mounts.
+	// The type of the value. A file is the path of a file that the operator mounts.
 	Type string `json:"type" jsonschema:"enum=string,enum=integer,enum=number,enum=boolean,enum=url,enum=email,enum=json,enum=duration,enum=file"`
-	// What the program uses if it is not set.
+	// The value that the program uses if the setting is not set.
 	Default string `json:"default,omitempty"`
 	// The value to run with unless the operator sets another, with $(host), the app's host name, $(url), the app's address, and $(service.NAME.PORT), HOST:PORT of a service. $$( is a literal $(.
 	Value string `json:"value,omitempty"`
@@ -233,19 +243,19 @@ type Setting struct {
 	Required bool `json:"required,omitempty"`
 	// Whether it is a secret. It has no value in the catalogue.
 	Secret bool `json:"secret,omitempty"`
-	// Whether any random text does, which must be kept.
+	// Whether the value can be any random text. It must then be kept.
 	Generate bool `json:"generate,omitempty"`
-	// The variable that names a file with the value instead.
+	// The environment variable with the path of a file that contains the value.
 	File string `json:"file,omitempty"`
 	// An example.
 	Example string `json:"example,omitempty"`
 	// The values that it may have.
 	Values []string `json:"values,omitempty"`
-	// The components that take it; all, if there are none.
+	// The components that get it. If none are listed, all do.
 	Components []string `json:"components,omitempty"`
 }
 
-// Route says what a request reaches. Exactly one of service and bucket is set.
+// Route is the target of requests. Exactly one of service and bucket is set.
 type Route struct {
 	// The service.
 	Service string `json:"service,omitempty"`
@@ -269,7 +279,7 @@ type Route struct {
 	ResponseHeaders map[string]string `json:"responseHeaders,omitempty"`
 }
 
-// Sticky says which requests belong together. Exactly one is set.
+// Sticky says which requests belong together. Exactly one of query and cookie is set.
 type Sticky struct {
 	// Those with the same value of this query argument.
 	Query string `json:"query,omitempty"`
@@ -289,7 +299,7 @@ type Authorize struct {
 	URLHeader string `json:"urlHeader,omitempty"`
 	// The header of the sub-request with the method of the request.
 	MethodHeader string `json:"methodHeader,omitempty"`
-	// Headers of the answer that the request is passed on with.
+	// Headers of the answer that are added to the request.
 	CopyHeaders []string `json:"copyHeaders,omitempty"`
 }
 
@@ -307,7 +317,7 @@ type Migration struct {
 
 // Backup says what belongs to a backup.
 type Backup struct {
-	// Names of needs whose content must be of one moment.
+	// Names of needs whose content must be saved at the same moment.
 	Together []string `json:"together,omitempty"`
 	// Names of needs in the order to restore them.
 	RestoreOrder []string `json:"restoreOrder,omitempty"`

@@ -10,19 +10,19 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// Built is what is known of an image once it is built.
+// Built has what is only known about an image after it is built.
 type Built struct {
 	Digest    string            // of the index
 	Platforms map[string]string // OCI platform → digest of its manifest
 
-	// The image's own values, for what the definition does not set.
+	// The image's own values, which count if the definition sets none.
 	User         string
 	Volumes      []string
 	ExposedPorts []string // NUMBER/PROTOCOL
 	Health       *catalog.HealthCheck
 }
 
-// AddImage adds what is known of a component's image.
+// AddImage adds the facts about a component's built image.
 func (a *Application) AddImage(name string, image Built) {
 	c := a.Spec.Components[name]
 	if c.Image != nil {

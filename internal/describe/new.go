@@ -36,7 +36,7 @@ func New(app catalog.App, variant string) (*Application, error) {
 	return a, nil
 }
 
-// decodeStrictly refuses what a type does not know.
+// decodeStrictly returns an error for a field that the type does not have.
 func decodeStrictly(text []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Part is a part of a need that values can have, as $(NAME).
+// Part is a part of a need that values can contain, as $(NAME).
 type Part struct {
 	Name   string
 	Secret bool
 }
 
-// Parts are the parts of each kind of need. A secret of the need has them as its keys. They
-// are also in nix/needs.nix, which checks definitions.
+// Parts lists the parts of each kind of need. A secret of the need has them as its keys.
+// nix/needs.nix, which checks definitions, lists them too.
 var Parts = map[string][]Part{
 	"postgres": database,
 	"mysql":    database,
@@ -36,7 +36,8 @@ var Parts = map[string][]Part{
 
 var database = []Part{{"url", true}, {"host", false}, {"port", false}, {"name", false}, {"user", false}, {"password", true}}
 
-// placeholder is $(NAME) in a template, or $$(, which stands for $(. Kubernetes has the same:
+// placeholder matches $(NAME) in a template, or $$(, which stands for $(. Kubernetes has the
+// same syntax:
 // https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
 var placeholder = regexp.MustCompile(`\$\$\(|\$\(([A-Za-z][A-Za-z0-9._-]*)\)`)
 
@@ -51,8 +52,8 @@ func Placeholders(template string) []string {
 	return names
 }
 
-// Expand returns a template with the values of its placeholders. What value does not know
-// stays.
+// Expand returns a template with the values of its placeholders. Placeholders that value does
+// not know stay.
 func Expand(template string, value func(name string) (string, bool)) string {
 	return placeholder.ReplaceAllStringFunc(template, func(match string) string {
 		if match == "$$(" {
@@ -66,7 +67,7 @@ func Expand(template string, value func(name string) (string, bool)) string {
 }
 
 // Replace returns a template in which placeholders are replaced by the templates that value
-// knows. It is a template still: what is escaped stays so.
+// returns. The result is still a template: escaped placeholders stay escaped.
 func Replace(template string, value func(name string) (string, bool)) string {
 	return placeholder.ReplaceAllStringFunc(template, func(match string) string {
 		if other, known := value(strings.TrimSuffix(strings.TrimPrefix(match, "$("), ")")); known && match != "$$(" {

@@ -1,5 +1,5 @@
-// Package doctor checks what libre needs on this machine. Each check says what it found
-// and how to fix what is missing or wrong.
+// Package doctor checks what libre needs on this machine. Each check reports what it found and
+// how to fix what is missing or wrong.
 package doctor
 
 import (
@@ -36,13 +36,13 @@ type Check struct {
 	State State  `json:"state"`
 	Found string `json:"found"`         // what there is
 	Fix   string `json:"fix,omitempty"` // what to type or to change; empty if nothing is to be done
-	Err   error  `json:"-"`             // the cause, which decides the exit code; nil if it does not matter
+	Err   error  `json:"-"`             // the cause, which decides the exit code; nil if the exit code does not depend on it
 }
 
 // Failed reports whether something is missing or wrong.
 func (c Check) Failed() bool { return c.State == Missing || c.State == Wrong }
 
-// Subject is the catalogue and the machine that are checked.
+// Subject is the catalogue and the machine to check.
 type Subject struct {
 	Dir        string // of the catalogue; empty if there is none
 	Problem    error  // why the catalogue cannot be used; nil if there is none, or if it can
@@ -57,12 +57,12 @@ type Subject struct {
 	Terminal   bool                               // whether a password can be asked for
 }
 
-// requestTimeout bounds what a registry, or all forges together, may take.
+// requestTimeout is the time limit for a registry, or for all forges together.
 const requestTimeout = 30 * time.Second
 
 const fixNetwork = "check the network and the proxy"
 
-// Run makes all checks that apply, in the order of the report.
+// Run runs all checks that apply, in the order of the report.
 func (s Subject) Run(ctx context.Context) []Check {
 	checks := []Check{s.catalogue()}
 	checks = append(checks, s.nix(ctx)...)
@@ -126,7 +126,7 @@ func (s Subject) signingKey(key string) Check {
 
 func ok(name, found string) Check { return Check{Name: name, State: OK, Found: found} }
 
-// failure is a check that failed with an error. fix is used if the error has none.
+// failure returns a check that failed with an error. fix is used if the error has none.
 func failure(name string, state State, err error, fix string) Check {
 	return Check{Name: name, State: state, Found: fault.Reason(err), Fix: cmp.Or(fault.Fix(err), fix), Err: err}
 }

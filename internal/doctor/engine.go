@@ -10,8 +10,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// engine checks the configured engine, or looks for any, and tries how it isolates build
-// steps.
+// engine checks the configured engine, or looks for any, and tests how it isolates build steps.
 func (s Subject) engine(ctx context.Context) []Check {
 	const name = "engine"
 	configured := s.Settings.Engine
@@ -50,7 +49,7 @@ func (s Subject) isolation(ctx context.Context, engine containerfile.Engine) Che
 // knownEngine names the vulnerabilities of the engine's version.
 func knownEngine(engine containerfile.Engine) Check {
 	unfixed := engine.Unfixed()
-	if len(unfixed) == 0 || engine.Name == "docker" { // docker's daemon counts: isolation asks it
+	if len(unfixed) == 0 || engine.Name == "docker" { // for docker, the version of the daemon counts, and isolation asks the daemon
 		return ok("engine", engine.String())
 	}
 	return Check{Name: "engine", State: Note,

@@ -50,8 +50,8 @@ func tokens(ctx context.Context, client *upstream.Client) []Check {
 // sourcesAtOnce is how many sources are requested at a time.
 const sourcesAtOnce = 8
 
-// sources asks for each app's source, with the logins that are set. It does not ask for
-// Go modules, which a proxy serves.
+// sources checks access to each app's source, with the logins that are set. It skips Go
+// modules, which a proxy serves.
 func (s Subject) sources(ctx context.Context, client *upstream.Client) []Check {
 	const name = "sources"
 	evaluation, err := s.Metadata(ctx)

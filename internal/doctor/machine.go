@@ -39,10 +39,10 @@ func (s Subject) nix(ctx context.Context) []Check {
 	return checks
 }
 
-// nixpkgsTimeout bounds the download of the package set.
+// nixpkgsTimeout is the time limit for downloading the package set.
 const nixpkgsTimeout = time.Minute
 
-// packageSet checks the package set that is in use, and no other.
+// packageSet checks only the package set that is in use.
 func (s Subject) packageSet(ctx context.Context) []Check {
 	if s.PackageSet == nix.HostPackageName {
 		parts, err := nix.FindHostParts(ctx)
@@ -70,7 +70,7 @@ func (s Subject) packageSet(ctx context.Context) []Check {
 	}
 	check := failure(name, Wrong, err, fix)
 	if _, why, found := strings.Cut(check.Found, ": "); found {
-		check.Found = why // without the temporary folder that was evaluated
+		check.Found = why // without the path of the evaluated temporary folder
 	}
 	check.Found = "cannot be fetched: " + check.Found
 	return []Check{check}
@@ -100,7 +100,7 @@ func (s Subject) git(ctx context.Context) []Check {
 	return []Check{ok(name, "tracked and committed")}
 }
 
-// patch looks for the program with which bump tries patches.
+// patch looks for the program patch, with which bump tries patches.
 func patch() Check {
 	path, err := exec.LookPath("patch")
 	if err != nil {
@@ -109,7 +109,8 @@ func patch() Check {
 	return ok("patch", path)
 }
 
-// writable tries to make a file in a folder, or in the nearest one above that exists.
+// writable tries to make a file in a folder or, if it does not exist, in the nearest existing
+// folder above it.
 func writable(name, dir string) Check {
 	existing := dir
 	for existing != filepath.Dir(existing) {

@@ -29,7 +29,7 @@ func (s Subject) registries(ctx context.Context) []Check {
 	return checks
 }
 
-// registry checks who can push there, and which verifiers find the signatures.
+// registry checks push access to a registry, and which verifiers find the signatures.
 func (s Subject) registry(ctx context.Context, client *registry.Client) []Check {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -58,8 +58,8 @@ func (s Subject) registry(ctx context.Context, client *registry.Client) []Check 
 	return append(checks, ok("verifiers", verifiers))
 }
 
-// push probes a registry. If it does not create repositories on push, it probes the first
-// repository of the catalogue that exists.
+// push tests push access to a registry. If the registry does not create repositories on push,
+// it uses the first repository of the catalogue that exists.
 func (s Subject) push(ctx context.Context, client *registry.Client) (registry.Probe, error) {
 	probe, refused := client.Probe(ctx, registry.ProbeRef)
 	if s.Dir == "" || !fault.Is(refused, fault.NotFound) {
@@ -83,7 +83,7 @@ func (s Subject) push(ctx context.Context, client *registry.Client) (registry.Pr
 
 func pushFailure(client *registry.Client, err error) Check {
 	found, fix := fault.Reason(err), strings.TrimPrefix(fault.Fix(err), "log in with: ")
-	_, found, _ = strings.Cut(found, ": ") // without the name of what was pushed
+	_, found, _ = strings.Cut(found, ": ") // without the name of the pushed test image
 	var network *net.OpError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -98,8 +98,8 @@ func pushFailure(client *registry.Client, err error) Check {
 	return Check{Name: "registry", State: Wrong, Found: fmt.Sprintf("%s: %s", client, found), Fix: cmp.Or(fix, "check the registry's name, and the network"), Err: err}
 }
 
-// zstdLayers tries whether a registry takes images with such layers. Where it creates no
-// repositories, their tags cannot tell.
+// zstdLayers checks whether a registry accepts images with layers that are compressed by zstd.
+// If the registry does not create repositories, this is not known.
 func zstdLayers(ctx context.Context, client *registry.Client) Check {
 	const name, fix = "zstd layers", "compression: gzip below layers in libre.yaml"
 	accepts, err := client.AcceptsZstd(ctx, registry.ProbeRef)

@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/run/server"
 )
 
-// run looks for what libre run needs, and nothing else does.
+// run looks for what only libre run needs.
 func (s Subject) run(ctx context.Context) []Check {
 	by, err := engine.Find(ctx, "")
 	if err != nil {
@@ -25,8 +25,8 @@ func (s Subject) run(ctx context.Context) []Check {
 	return append(checks, servers(ctx, by))
 }
 
-// dockerReadsZstd checks docker's version. All versions of podman that run apps, and libre
-// with runc, read layers that are compressed by zstd.
+// dockerReadsZstd checks docker's version. Every version of podman that can run apps reads
+// layers that are compressed by zstd, and so does libre with runc.
 // https://docs.docker.com/engine/release-notes/23.0/
 func dockerReadsZstd(version string, err error) Check {
 	const name, fix = "run engine", "docker 23 or newer, or compression: gzip below layers in libre.yaml"
@@ -40,8 +40,8 @@ func dockerReadsZstd(version string, err error) Check {
 	return ok(name, "docker "+version)
 }
 
-// servers looks for this machine's servers, which libre run uses where the engine cannot fetch
-// images of them.
+// servers looks for this machine's servers, which libre run uses if the engine cannot fetch
+// their images.
 func servers(ctx context.Context, engine string) Check {
 	const name = "run servers"
 	var found, missing, fixes []string

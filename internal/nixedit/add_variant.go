@@ -10,8 +10,8 @@ import (
 )
 
 // AddVariant adds the variant `variants.NAME = app: patchSource app [ ];` to the set that has
-// the given attribute: below its other variants, else below its components. It takes
-// patchSource from the file's arguments, where it is added if it is not there.
+// the given attribute: below its other variants, or otherwise below its components. It takes
+// patchSource from the file's arguments, and adds it there if it is missing.
 type AddVariant struct {
 	Attribute        // such as packageVersion
 	Name      string // of the variant, lower-case letters and digits, with single _ or - between them
@@ -28,7 +28,7 @@ var (
 	nixKeywords = []string{"assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with"}
 )
 
-// name is the variant's name as Nix reads it.
+// name returns the variant's name as Nix reads it.
 func (v AddVariant) name() string {
 	if !nixName.MatchString(v.Name) || slices.Contains(nixKeywords, v.Name) {
 		return `"` + v.Name + `"`
@@ -46,7 +46,7 @@ func (v AddVariant) splices(f *file) ([]splice, error) {
 	}
 	text := variants + "." + v.name() + " = " + noPatches
 	byHand := func(why string) error { return &Refusal{v.At, why + ": write " + text + " by hand"} }
-	place := b // the new one is below
+	place := b // the new variant is below
 	within := b.owner
 	var others []*binding
 	for _, other := range b.owner.bindings {
@@ -78,7 +78,8 @@ func (v AddVariant) splices(f *file) ([]splice, error) {
 	return append(all, f.bindingBelow(place, text, len(others) == 0)), nil
 }
 
-// setOf is the set that a single binding of all variants is written as, else nil.
+// setOf returns the set in which all variants are written, if they are a single binding, or
+// nil.
 func setOf(bindings []*binding) *node {
 	if len(bindings) != 1 || len(bindings[0].path) != 1 || bindings[0].value == nil {
 		return nil
@@ -89,8 +90,8 @@ func setOf(bindings []*binding) *node {
 	return nil
 }
 
-// argument makes patchSource reachable from within scopes: it may have to be added to the file's
-// arguments. byHand is what to write where that cannot be done.
+// argument makes patchSource available within scopes. It may have to add it to the file's
+// arguments. byHand is the text to write if that cannot be done.
 func (f *file) argument(at catalog.Position, scopes []scope, byHand string) ([]splice, error) {
 	root := f.root.innermost()
 	switch {
@@ -105,8 +106,8 @@ func (f *file) argument(at catalog.Position, scopes []scope, byHand string) ([]s
 	return nil, &Refusal{at, "patchSource is not an argument of this file: pass it, and write " + byHand}
 }
 
-// bindingBelow adds a binding below another: on a line of its own, after an empty line if it is apart,
-// or behind the other if that shares its line.
+// bindingBelow adds a binding below another: on a line of its own, after an empty line if apart
+// is true, or behind the other binding if that shares its line.
 func (f *file) bindingBelow(b *binding, text string, apart bool) splice {
 	indent, alone := f.indentOf(b.from)
 	rest := restOfLine.FindSubmatch(f.src[b.to:])
@@ -122,7 +123,7 @@ func (f *file) bindingBelow(b *binding, text string, apart bool) splice {
 	return splice{from: at, to: at, text: text}
 }
 
-// lastIn adds a binding at the end of a set: on a line of its own if the } is on one.
+// lastIn adds a binding at the end of a set, on a line of its own if the } is on one.
 func (f *file) lastIn(set *node, text string) splice {
 	at := set.to - 1 // the }
 	start := len(bytes.TrimRight(f.src[:at], " \t"))

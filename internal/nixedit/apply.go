@@ -1,6 +1,7 @@
-// Package nixedit changes literals of a Nix file and nothing else. It does not evaluate: an
-// evaluation gives an attribute's place, and the text at that place shows whether its value
-// can be changed safely. It refuses what it does not understand, and names the place.
+// Package nixedit changes literals of a Nix file and nothing else. It does not evaluate the
+// file: an evaluation returns an attribute's place, and the text at that place shows whether
+// its value can be changed safely. If it does not understand something, it refuses the change,
+// and names the place.
 package nixedit
 
 import (
@@ -21,19 +22,20 @@ type Change interface {
 
 func (a Attribute) place() catalog.Position { return a.At }
 
-// File is the name of the file to change.
+// File returns the name of the file to change.
 func File(c Change) string { return c.place().File }
 
 // splice replaces the bytes from..to.
 type splice struct {
 	from, to int
 	text     string
-	literal  int    // where the literal starts whose value changes
+	literal  int    // start of the literal whose value changes
 	value    *Value // its new value; nil for other changes
 }
 
 // Apply makes all changes or none, and returns the files that differ. All places are in the
-// files as given, under the name in Attribute.At.File. An unsafe change is a *Refusal.
+// original files, under the name in Attribute.At.File. The error for an unsafe change is a
+// *Refusal.
 func Apply(files map[string][]byte, changes ...Change) (map[string][]byte, error) {
 	opened := map[string]*file{}
 	splices := map[string][]splice{}
@@ -69,11 +71,10 @@ func Apply(files map[string][]byte, changes ...Change) (map[string][]byte, error
 	return changed, nil
 }
 
-// apply replaces from right to left, so that offsets stay valid, and parses the result
-// again.
+// apply replaces from right to left, so offsets stay valid, and parses the result again.
 func (f *file) apply(all []splice) ([]byte, error) {
 	slices.SortStableFunc(all, func(a, b splice) int { return cmp.Or(a.from-b.from, a.to-b.to) })
-	// Two attributes may have one literal: the same change of both is one change.
+	// Two attributes may refer to one literal: the same change of both is one change.
 	all = slices.CompactFunc(all, func(a, b splice) bool {
 		return (a.value == nil) == (b.value == nil) && a.from < a.to && a.from == b.from && a.to == b.to && a.text == b.text ||
 			a.value != nil && b.value != nil && a.from == b.from && a.text == b.text
@@ -88,8 +89,8 @@ func (f *file) apply(all []splice) ([]byte, error) {
 	return text, f.verify(text, all)
 }
 
-// verify parses the changed text: each literal has its new value, and every token outside
-// of the splices is unchanged.
+// verify parses the changed text. Each literal must have its new value, and every token outside
+// of the splices must be unchanged.
 func (f *file) verify(text []byte, all []splice) error {
 	after, err := open(f.name, text)
 	if err != nil {

@@ -22,13 +22,13 @@ const (
 	Computed   Kind = "computed" // anything else
 )
 
-// Attribute is an attribute of an evaluated set and the place of its name.
+// Attribute is an attribute of an evaluated set, with the place of its name.
 type Attribute struct {
 	// Path is the path from the evaluated set, such as source.hash. It may contain names
 	// with dots, quoted or not.
 	Path string
-	// At is the result of builtins.unsafeGetAttrPos. The column counts bytes, a tab as one.
-	// Of a dotted path it is the first name's.
+	// At is the result of builtins.unsafeGetAttrPos. The column counts bytes; a tab is one byte.
+	// For a dotted path it is the place of the first name.
 	At catalog.Position
 }
 
@@ -41,11 +41,11 @@ type Found struct {
 	Integer bool
 	// Literal is the place of the literal that Set would change.
 	Literal catalog.Position
-	// Refusal is why Set would not change it; nil if it would.
+	// Refusal is the reason why Set would not change it, or nil if it would.
 	Refusal error
 }
 
-// Refusal is an unsafe edit, with its place.
+// Refusal is the error for an unsafe edit, with its place.
 type Refusal struct {
 	At  catalog.Position
 	Why string
@@ -131,8 +131,8 @@ func (f *file) refuse(offset int, format string, args ...any) error {
 	return &Refusal{f.position(offset), fmt.Sprintf(format, args...)}
 }
 
-// binding finds an attribute at its place. For an inherited one, Nix up to 2.20 gives the
-// place before the names, later versions the name's.
+// binding finds an attribute at its place. For an inherited attribute, Nix up to 2.20 returns
+// the place before the names, and later versions the place of the name.
 func (f *file) binding(a Attribute) (*binding, error) {
 	gone := &Refusal{a.At, a.Path + " is not here: did the file change since it was evaluated?"}
 	if a.At.Line < 1 || a.At.Line > len(f.lines) || a.At.Column < 1 {
@@ -150,7 +150,7 @@ func (f *file) binding(a Attribute) (*binding, error) {
 			as := excerpt(string(f.src[offset:b.path[len(b.path)-1].to]))
 			return nil, &Refusal{a.At, fmt.Sprintf("%s is written as %s: libre edits attributes under their own names only", a.Path, as)}
 		case b.value == nil && b.from <= offset && offset < b.to && named:
-			inherited = b // the innermost is last
+			inherited = b // the innermost one is last
 		}
 	}
 	if inherited == nil {
@@ -159,8 +159,8 @@ func (f *file) binding(a Attribute) (*binding, error) {
 	return inherited, nil
 }
 
-// plainPath removes the quotes from a path. The place is known, so "a.b" and a.b need not
-// be distinguished.
+// plainPath removes the quotes from a path. The place is known, so "a.b" and a.b need not be
+// distinguished.
 func plainPath(path string) string {
 	var b strings.Builder
 	quoted := false
@@ -178,8 +178,8 @@ func plainPath(path string) string {
 	return b.String()
 }
 
-// literal returns the literal to change for an attribute: its value, or the value of the
-// one name that it consists of.
+// literal returns the literal to change for an attribute: its value or, if the value is a
+// single name, the value of that name.
 func (f *file) literal(a Attribute, b *binding) (*node, error) {
 	const only = "libre edits literals only"
 	refuse := func(format string, args ...any) (*node, error) {
@@ -219,7 +219,7 @@ func (f *file) literal(a Attribute, b *binding) (*node, error) {
 	return refuse("%s, which is not a literal at line %d (%s): %s", name, line, f.excerpt(s.binding.value), only)
 }
 
-// value is what a literal evaluates to, as text. An indented string is taken as written:
+// value returns the value of a literal as text. An indented string is used as written, because
 // the values that this package writes have no line ends.
 func (f *file) value(n *node) string {
 	text := f.src[n.from:n.to]
@@ -235,7 +235,7 @@ func (f *file) value(n *node) string {
 func (f *file) text(n *node) string    { return string(f.src[n.from:n.to]) }
 func (f *file) excerpt(n *node) string { return excerpt(f.text(n)) }
 
-// excerpt is the start of a text, on one line that is safe to show.
+// excerpt returns the start of a text, on one line that is safe to show.
 func excerpt(text string) string {
 	const most = 40
 	text = strings.Join(strings.Fields(text), " ")

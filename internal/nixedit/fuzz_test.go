@@ -170,7 +170,7 @@ func (f *file) hasPatch() bool {
 	return !f.root.walk(func(n *node) bool { return !f.isPatch(n, "./patches/CVE-2026-1234.patch") })
 }
 
-// written is the name of a new file with a text.
+// written returns the name of a new file with a text.
 func written(t testing.TB, dir string, text []byte) string {
 	t.Helper()
 	file, err := os.CreateTemp(dir, "*.nix")

@@ -6,10 +6,10 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// HashLiteral is an attribute with the literal of a hash as its value.
+// HashLiteral is an attribute whose value is a literal with a hash.
 type HashLiteral struct {
-	Attribute                  // Path is its name as written
-	Text      string           // SRI, or "" for one that is still to be found
+	Attribute                  // Path is the name as written
+	Text      string           // SRI, or "" for a hash that is not known yet
 	Literal   catalog.Position // of the value
 }
 
@@ -18,8 +18,8 @@ var (
 	hashName = regexp.MustCompile(`(?:\A|\.)(?:hash|sha256|[0-9A-Za-z_-]*Hash)\z`)
 )
 
-// Hashes lists the hashes in a file: literals that are an SRI hash, or that are empty and
-// have the name of one, as vendorHash = "".
+// Hashes lists the hashes in a file: literals that are an SRI hash, and empty literals whose
+// name is that of a hash, as in vendorHash = "".
 func Hashes(name string, src []byte) ([]HashLiteral, error) {
 	f, err := open(name, src)
 	if err != nil {

@@ -88,7 +88,7 @@ in
 files: map (file: leaves [ ] (open file)) files
 `
 
-// evaluate gives the leaves of files, all in one run of Nix.
+// evaluate returns the leaves of files, all in one run of Nix.
 func evaluate(t testing.TB, files ...string) [][]leaf {
 	t.Helper()
 	walk := filepath.Join(t.TempDir(), "leaves.nix")
@@ -108,7 +108,7 @@ func evaluate(t testing.TB, files ...string) [][]leaf {
 	return all
 }
 
-// corpus is odd but valid files, by name.
+// corpus returns odd but valid files, by name.
 func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
 	names, err := filepath.Glob("testdata/*.nix")

@@ -24,13 +24,14 @@ const (
 	tokenSymbol // operators and brackets, including ${
 )
 
-// token is the bytes from..to of the source.
+// token has the bytes from..to of the source.
 type token struct {
 	kind     tokenKind
 	from, to int
 }
 
-// syntaxError is something at an offset that this package does not understand.
+// syntaxError means that the source has something at an offset that this package does not
+// understand.
 type syntaxError struct {
 	at  int
 	why string
@@ -64,7 +65,7 @@ func rule(pattern string) *regexp.Regexp {
 
 var keywords = []string{"if", "then", "else", "assert", "with", "let", "in", "rec", "inherit", "or"}
 
-// mode is what the lexer is inside of. Braces nest: a } ends the innermost ${ or {.
+// mode is the construct that the lexer is in. Braces nest: a } ends the innermost ${ or {.
 type mode uint8
 
 const (
@@ -135,8 +136,8 @@ func (l *lexer) text(length func([]byte) int, end string) {
 	}
 }
 
-// stringText returns how many bytes of a "…" string precede its end or a ${. A dollar also
-// consumes the next character, so that $${ is text.
+// stringText returns the number of bytes of a "…" string before its end or a ${. A dollar also
+// consumes the next character, so $${ is text.
 func stringText(s []byte) int {
 	i := 0
 	for i < len(s) && s[i] != '"' {
@@ -154,7 +155,7 @@ func stringText(s []byte) int {
 	return min(i, len(s))
 }
 
-// indentedText is stringText for an indented string.
+// indentedText is like stringText for an indented string.
 func indentedText(s []byte) int {
 	at := func(i int) byte {
 		if i < len(s) {

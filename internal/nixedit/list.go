@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// DropPatch removes one patch from an attribute that is a list in brackets, such as
-// ./a.patch from patches = [ ./a.patch ./b.patch ], or from the calls of patchSource in a
-// variant. The patch is a path, or a set with a file or a url. The line goes too if nothing
-// else is on it. Comments stay.
+// DropPatch removes one patch from an attribute that is a list in brackets, such as ./a.patch
+// from patches = [ ./a.patch ./b.patch ], or from the calls of patchSource in a variant. The
+// patch is a path, or a set with a file or a url. If nothing else is on the line, the line is
+// removed too. Comments stay.
 type DropPatch struct {
 	Attribute        // patches, or variants.NAME
 	Item      string // the path as written, or another spelling of it; or the URL
@@ -46,7 +46,7 @@ func (d DropPatch) splices(f *file) ([]splice, error) {
 	return []splice{{from: from, to: to}}, nil
 }
 
-// patchLists are the lists of patches in a binding: its value, or those of the calls of
+// patchLists returns the lists of patches in a binding: its value, or the lists in calls of
 // patchSource in a function.
 func (f *file) patchLists(b *binding) []*node {
 	if b.value == nil {
@@ -91,7 +91,8 @@ func (f *file) isPatch(n *node, patch string) bool {
 
 var spaceAfter = regexp.MustCompile(`\A[ \t]*(?:\r\n|\n|\r)`)
 
-// withSpace is an item with the space before it, or with its line if nothing else is on it.
+// withSpace returns the range of an item with the space before it, or with its line if nothing
+// else is on it.
 func (f *file) withSpace(n *node) (from, to int) {
 	from = len(bytes.TrimRight(f.src[:n.from], " \t"))
 	if after := spaceAfter.Find(f.src[n.to:]); after != nil && slices.Contains(f.lines, from) {

@@ -129,7 +129,7 @@ func TestSet(t *testing.T) {
 	}
 }
 
-// applied is the changed file, or the error without the file's name.
+// applied returns the changed file, or the error without the file's name.
 func applied(src string, changes ...Change) string {
 	const name = "apps/docs/default.nix"
 	changed, err := Apply(map[string][]byte{name: []byte(src)}, changes...)

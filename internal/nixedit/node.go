@@ -10,9 +10,9 @@ type nodeKind uint8
 const (
 	nodeOther nodeKind = iota // anything that has to be evaluated
 	nodeInteger
-	nodeString // interpolated if it has children
+	nodeString // with interpolations if it has children
 	nodeName
-	nodePath // interpolated if it has children
+	nodePath // with interpolations if it has children
 	nodeList
 	nodeSet
 	nodeLet
@@ -20,8 +20,8 @@ const (
 	nodeApply // a function and its arguments
 )
 
-// node is an expression, in the detail that editing needs: operators have no kind and no
-// precedence, scopes are exact.
+// node is an expression, with the details that edits need: operators have no kind and no
+// precedence, but scopes are exact.
 type node struct {
 	kind     nodeKind
 	from, to int
@@ -30,9 +30,9 @@ type node struct {
 	bindings []*binding // of a set or a let
 	visible  bool       // bindings is a scope: let and rec
 	brace    int        // of a set: offset of its {
-	args     []string   // of a lambda: the names it binds
-	formals  int        // of a lambda with { a, b }: where the last name ends, with its default; else 0
-	body     *node      // of a with, assert, let or parentheses: what has its value
+	args     []string   // of a lambda: the names that it binds
+	formals  int        // of a lambda with { a, b }: offset after the last name and its default; otherwise 0
+	body     *node      // of a with, assert, let or parentheses: the expression with its value
 }
 
 // binding is "path = value;", or "inherit … path;" with a nil value and one name.
@@ -47,7 +47,7 @@ type binding struct {
 type attr struct {
 	from, to int
 	name     string
-	static   bool // otherwise computed, and name is empty
+	static   bool // if false, it is computed, and name is empty
 }
 
 func (n *node) add(children ...*node) { n.children = append(n.children, children...) }
@@ -60,7 +60,7 @@ func (n *node) adopt() {
 	}
 }
 
-// innermost is the expression that has the value of n, below with, assert, let and
+// innermost returns the expression that has the value of n, below with, assert, let and
 // parentheses.
 func (n *node) innermost() *node {
 	for n.body != nil {
@@ -73,7 +73,7 @@ func (n *node) isLiteral() bool {
 	return (n.kind == nodeInteger || n.kind == nodeString) && len(n.children) == 0
 }
 
-// allBindings is an iterator over the bindings in and below n, outer ones first.
+// allBindings yields the bindings in and below n, outer ones first.
 func (n *node) allBindings(yield func(*binding) bool) {
 	n.walk(func(n *node) bool {
 		for _, b := range n.bindings {
@@ -115,7 +115,8 @@ type scope struct {
 	binding *binding
 }
 
-// scopesOf lists the scopes around n, innermost first. A with never hides their names.
+// scopesOf lists the scopes around n that may define a name, innermost first. A with never
+// hides their names.
 // https://nix.dev/manual/nix/latest/language/scope
 func scopesOf(n *node, name string) []scope {
 	var all []scope
@@ -135,7 +136,7 @@ func scopesOf(n *node, name string) []scope {
 	return all
 }
 
-// unescape is the content of a "…" string without interpolation; s includes the quotes.
+// unescape returns the content of a "…" string without interpolation. s includes the quotes.
 // https://nix.dev/manual/nix/latest/language/string-literals
 func unescape(s []byte) string {
 	var b strings.Builder

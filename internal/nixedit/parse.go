@@ -2,7 +2,7 @@ package nixedit
 
 import "slices"
 
-// maxDepth is far more than people nest, and far less than overflows the stack.
+// maxDepth is more nesting than people write, and less than would overflow the stack.
 const maxDepth = 1000
 
 type parser struct {
@@ -13,8 +13,8 @@ type parser struct {
 	err    error
 }
 
-// parse parses a whole Nix file. It accepts more than Nix does. What Nix accepts gets the
-// right structure.
+// parse parses a whole Nix file. It accepts more than Nix does. If Nix accepts the file, the
+// structure is right.
 func parse(src []byte) (*node, []token, error) {
 	tokens, err := lex(src)
 	if err != nil {
@@ -38,7 +38,7 @@ func (p *parser) peek(ahead int) token {
 
 func (p *parser) text(t token) string { return string(p.src[t.from:t.to]) }
 
-// is reports whether a coming token is the keyword or symbol s.
+// is reports whether a token ahead of the current one is the keyword or symbol s.
 func (p *parser) is(ahead int, s string) bool {
 	t := p.peek(ahead)
 	return (t.kind == tokenKeyword || t.kind == tokenSymbol) && p.text(t) == s
@@ -56,7 +56,7 @@ func (p *parser) unexpected() {
 	p.fail("unexpected " + what)
 }
 
-// fail keeps the first error and moves to the end, which stops every loop.
+// fail stores the first error and moves to the end, which stops every loop.
 func (p *parser) fail(why string) {
 	if p.err == nil {
 		p.err = &syntaxError{p.peek(0).from, why}
@@ -83,7 +83,7 @@ func (p *parser) start(kind nodeKind) *node {
 	return &node{kind: kind, from: p.peek(0).from}
 }
 
-// end closes a node after the last consumed token.
+// end ends a node after the last consumed token.
 func (p *parser) end(n *node) *node {
 	if p.at > 0 {
 		n.to = p.tokens[p.at-1].to
@@ -91,7 +91,7 @@ func (p *parser) end(n *node) *node {
 	return n
 }
 
-// deeper adds one level of nesting until its result is called.
+// deeper adds one level of nesting until the returned function is called.
 func (p *parser) deeper() func() {
 	if p.depth++; p.depth > maxDepth {
 		p.fail("nested too deeply")
@@ -185,8 +185,8 @@ func (p *parser) formals(n *node) {
 	p.expect("}")
 }
 
-// operation parses operands and operators up to the end of an expression. A single operand
-// is returned as it is.
+// operation parses operands and operators up to the end of an expression. If there is only one
+// operand, it returns that.
 func (p *parser) operation(n *node) *node {
 	operators := 0
 	for p.err == nil {
@@ -345,7 +345,7 @@ func (p *parser) attr(n *node) attr {
 	return a
 }
 
-// bindings parses those of a set or let, with the token that ends them.
+// bindings parses the bindings of a set or let, and the token that ends them.
 func (p *parser) bindings(n *node, end string) {
 	for !p.is(0, end) && p.err == nil {
 		if p.is(0, "inherit") {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Patch is a patch as a definition lists it, safe to write into a Nix file:
+// Patch is a patch in a definition's list, safe to write into a Nix file:
 // { file = ./patches/CVE-2026-1234.patch; fixes = [ "CVE-2026-1234" ]; origin = "https://…"; }
 type Patch struct{ attributes []string }
 
@@ -18,9 +18,9 @@ var (
 	patchOrigin = regexp.MustCompile(`\Ahttps?://[0-9A-Za-z.:-]+(?:/[0-9A-Za-z._~:/?#@!&()*+,;=%-]*)?\z`)
 )
 
-// NewPatch makes the entry of a patch. file is its path from the folder of the Nix file,
-// such as ./patches/CVE-2026-1234.patch, fixes are IDs of vulnerabilities, origin is the URL
-// that it comes from, "" for none.
+// NewPatch makes the entry of a patch. file is its path from the folder of the Nix file, such
+// as ./patches/CVE-2026-1234.patch. fixes are IDs of vulnerabilities. origin is the URL that it
+// comes from, or "" for none.
 func NewPatch(file string, fixes []string, origin string) (Patch, error) {
 	if !patchFile.MatchString(file) {
 		return Patch{}, fmt.Errorf("file %s: expected a path like ./patches/CVE-2026-1234.patch of 0-9 A-Z a-z . _ + -", quote(file))
@@ -47,10 +47,10 @@ func NewPatch(file string, fixes []string, origin string) (Patch, error) {
 	return Patch{attributes}, nil
 }
 
-// String is the entry on one line.
+// String returns the entry on one line.
 func (p Patch) String() string { return "{ " + strings.Join(p.attributes, " ") + " }" }
 
-// lines is the entry on lines of its own, each with an indent.
+// lines returns the entry on several lines, each with an indent.
 func (p Patch) lines(indent, lineEnd string) string {
 	text := indent + "{" + lineEnd
 	for _, attribute := range p.attributes {
@@ -59,7 +59,7 @@ func (p Patch) lines(indent, lineEnd string) string {
 	return text + indent + "}" + lineEnd
 }
 
-// unitOf is one level of indentation in a file that indents like this.
+// unitOf returns one level of indentation in the style of an indent.
 func unitOf(indent string) string {
 	if strings.HasSuffix(indent, "\t") {
 		return "\t"
@@ -67,7 +67,7 @@ func unitOf(indent string) string {
 	return "  "
 }
 
-// AddPatch adds a patch at the end of the list `patches`, which has to be written as [ … ].
+// AddPatch adds a patch at the end of the list `patches`, which must be written as [ … ].
 type AddPatch struct {
 	Attribute // patches
 	Patch     Patch
@@ -84,7 +84,8 @@ func (p AddPatch) splices(f *file) ([]splice, error) {
 	return []splice{f.appended(b.value.innermost(), p.Patch)}, nil
 }
 
-// appended adds a patch at the end of a list: on lines of its own if the ] is on one.
+// appended adds a patch at the end of a list, on separate lines if the ] is on a line of its
+// own.
 func (f *file) appended(list *node, patch Patch) splice {
 	at := list.to - 1 // the ]
 	start := len(bytes.TrimRight(f.src[:at], " \t"))
@@ -105,13 +106,14 @@ func (f *file) appended(list *node, patch Patch) splice {
 	return splice{from: start, to: start, text: patch.lines(indent, f.lineEndBefore(start))}
 }
 
-// indentOf is the white space before an offset, if nothing else is before it on its line.
+// indentOf returns the white space before an offset. alone is true if nothing else is before it
+// on its line.
 func (f *file) indentOf(offset int) (indent string, alone bool) {
 	start := len(bytes.TrimRight(f.src[:offset], " \t"))
 	return string(f.src[start:offset]), slices.Contains(f.lines, start)
 }
 
-// lineEndBefore is the line end before the start of a line.
+// lineEndBefore returns the line end before the start of a line.
 func (f *file) lineEndBefore(start int) string {
 	for _, end := range []string{"\r\n", "\r"} {
 		if bytes.HasSuffix(f.src[:start], []byte(end)) {
@@ -121,8 +123,8 @@ func (f *file) lineEndBefore(start int) string {
 	return "\n"
 }
 
-// CreatePatches adds the list `patches` with one patch to a set that has none: below its
-// source, else below the given attribute of the set.
+// CreatePatches adds the list `patches` with one patch to a set without one: below its source,
+// or otherwise below the given attribute of the set.
 type CreatePatches struct {
 	Attribute // such as packageVersion
 	Patch     Patch

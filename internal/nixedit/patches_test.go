@@ -23,7 +23,7 @@ func aPatch(t testing.TB) Patch {
 	return patch
 }
 
-// onLines is the entry on lines with an indent.
+// onLines returns the entry on lines with an indent.
 func onLines(indent, unit, lineEnd string) string {
 	return indent + strings.Join([]string{"{", unit + "file = ./patches/CVE-2026-1234.patch;",
 		unit + `fixes = [ "CVE-2026-1234" "GHSA-4xqx-pqpj-9fqw" ];`, unit + `origin = "https://example.org/abc.patch";`, "}"}, lineEnd+indent) + lineEnd

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// AddPins adds missing pins to a component, whose value has to be a { … }: to its set
-// `bases`, next to its `bases."…" = …;`, or as a new `bases`. They go first in the set,
-// indented as the line that follows.
+// AddPins adds missing pins to a component, whose value must be a { … }: to its set `bases`,
+// next to its `bases."…" = …;`, or as a new `bases`. They come first in the set, with the
+// indentation of the next line.
 type AddPins struct {
 	Attribute                  // of the component
 	Digests   map[string]Value // by the base's name
 }
 
-// baseName matches an image reference, none of which needs an escape.
+// baseName matches an image reference. Such a reference needs no escapes.
 // https://github.com/distribution/reference/blob/main/reference.go
 var baseName = regexp.MustCompile(`\A[0-9A-Za-z][0-9A-Za-z._:/@-]*\z`)
 
@@ -133,9 +133,9 @@ var (
 	indentOf   = regexp.MustCompile(`\A[ \t]*`)
 )
 
-// below is where a line can be added below a brace: at the end of the brace's line if only
-// a comment follows, with the line end and indentation of the next line. Otherwise it is
-// the place right after the brace, without a line end.
+// below returns the place for a line below a brace: the end of the brace's line if only a
+// comment follows, with the line end and indentation of the next line. Otherwise it returns the
+// place right after the brace, and no line end.
 func (f *file) below(brace int) (at int, lineEnd, indent string) {
 	rest := restOfLine.FindSubmatch(f.src[brace+1:])
 	if rest == nil {

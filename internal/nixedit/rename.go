@@ -2,7 +2,7 @@ package nixedit
 
 import "fmt"
 
-// RenamePin renames a base of a component, and keeps its value.
+// RenamePin renames a base of a component. It does not change its value.
 type RenamePin struct {
 	Attribute        // the pin: components.web.bases.NAME
 	Name      string // the base's new name
@@ -26,8 +26,8 @@ func (r RenamePin) splices(f *file) ([]splice, error) {
 	return []splice{{from: last.from, to: last.to, text: fmt.Sprintf("%q", r.Name)}}, nil
 }
 
-// sibling reports whether another binding of the same set has this name in the place of
-// b's.
+// sibling reports whether another binding of the same set has this name at the place of b's
+// name.
 func sibling(b *binding, name string) bool {
 	for _, other := range b.owner.bindings {
 		if other == b || len(other.path) != len(b.path) || !other.overlaps(&binding{path: b.path[:len(b.path)-1]}) {

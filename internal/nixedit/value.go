@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Value is a value that is safe to write into a Nix file. Only the constructors below make
-// one. They refuse every character with a meaning in either kind of string.
+// Value is a value that is safe to write into a Nix file. Only the functions below make one.
+// They refuse every character with a special meaning in either kind of string.
 type Value struct {
 	text    string
 	integer bool
@@ -30,7 +30,7 @@ var (
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 const maxVersion = 128
 
-// Version is a version, tag or commit.
+// Version returns the value of a version, tag or commit.
 func Version(text string) (Value, error) {
 	if !version.MatchString(text) || len(text) > maxVersion {
 		return Value{}, fmt.Errorf("version %s: expected at most %d of 0-9 A-Z a-z . _ -", quote(text), maxVersion)
@@ -38,8 +38,8 @@ func Version(text string) (Value, error) {
 	return Value{text: text, valid: true}, nil
 }
 
-// Hash is an SRI hash, sha256 or sha512, in the form of https://www.w3.org/TR/SRI/, or ""
-// for one that a build will find.
+// Hash returns the value of an SRI hash, sha256 or sha512, in the form of
+// https://www.w3.org/TR/SRI/, or of "" for a hash that a build will find.
 func Hash(text string) (Value, error) {
 	if text == "" {
 		return Value{valid: true}, nil
@@ -53,7 +53,7 @@ func Hash(text string) (Value, error) {
 	return Value{text: text, valid: true}, nil
 }
 
-// Digest is an OCI digest: sha256: and 64 hexadecimal digits.
+// Digest returns the value of an OCI digest: sha256: and 64 hexadecimal digits.
 func Digest(text string) (Value, error) {
 	if !digest.MatchString(text) {
 		return Value{}, fmt.Errorf("digest %s: expected one like sha256:…", quote(text))
@@ -61,7 +61,7 @@ func Digest(text string) (Value, error) {
 	return Value{text: text, valid: true}, nil
 }
 
-// Image is an image of the catalogue: app/component or app/component/variant.
+// Image returns the value of an image of the catalogue: app/component or app/component/variant.
 func Image(text string) (Value, error) {
 	if !image.MatchString(text) {
 		return Value{}, fmt.Errorf("image %s: expected app/component or app/component/variant", quote(text))
@@ -69,7 +69,7 @@ func Image(text string) (Value, error) {
 	return Value{text: text, valid: true}, nil
 }
 
-// Date is a day, YYYY-MM-DD.
+// Date returns the value of a day, YYYY-MM-DD.
 func Date(text string) (Value, error) {
 	if _, err := time.Parse(time.DateOnly, text); err != nil || !date.MatchString(text) {
 		return Value{}, fmt.Errorf("date %s: expected YYYY-MM-DD", quote(text))
@@ -77,7 +77,7 @@ func Date(text string) (Value, error) {
 	return Value{text: text, valid: true}, nil
 }
 
-// Integer is a natural number.
+// Integer returns the value of a natural number.
 func Integer(n int) (Value, error) {
 	if n < 0 {
 		return Value{}, fmt.Errorf("integer %d: expected 0 or more", n)

@@ -2,10 +2,10 @@ package nixedit
 
 import "fmt"
 
-// PatchVariant adds a patch to a variant, which has to be a function that is written in the
-// file: to the list of `app: patchSource app [ … ]`, else by a call of patchSource around the
-// function's result. It takes patchSource from the file's arguments, where it is added if it
-// is not there.
+// PatchVariant adds a patch to a variant, which must be a function in the file. It adds the
+// patch to the list of `app: patchSource app [ … ]`, or otherwise puts a call of patchSource
+// around the function's result. It takes patchSource from the file's arguments, and adds it
+// there if it is missing.
 type PatchVariant struct {
 	Attribute // variants.NAME
 	Patch     Patch
@@ -47,7 +47,7 @@ func (p PatchVariant) splices(f *file) ([]splice, error) {
 		splice{from: result.to, to: result.to, text: fmt.Sprintf("%s [ %s ]", end, p.Patch)}), nil
 }
 
-// resultOf is the result of a variant's function, nil if the variant is something else.
+// resultOf returns the result of a variant's function, or nil if the variant is something else.
 func (f *file) resultOf(b *binding) *node {
 	if b.value == nil {
 		return nil
@@ -63,7 +63,7 @@ func (f *file) resultOf(b *binding) *node {
 	return result
 }
 
-// patchList is the list of a call patchSource app [ … ], nil if n is something else.
+// patchList returns the list of a call patchSource app [ … ], or nil if n is something else.
 func (f *file) patchList(n *node) *node {
 	if n.kind != nodeApply || len(n.children) != 3 || n.children[0].kind != nodeName || f.text(n.children[0]) != patchSource {
 		return nil

@@ -17,19 +17,19 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Place is where a patch comes from. One of File, URL and Commit is set.
+// Place is the origin of a patch. Exactly one of File, URL and Commit is set.
 type Place struct {
 	File   string // on this machine
 	URL    string // of a patch, or of a commit's page
-	Commit string // of the source's own repository: at least four digits of its ID
+	Commit string // commit of the source's own repository: at least four digits of its ID
 
-	// AllowUnreachable takes a commit, or what is below the repository's address, although no
-	// branch and no tag of the repository leads there.
+	// AllowUnreachable accepts a commit, or a URL below the repository's address, even if no
+	// branch and no tag of the repository leads to it.
 	AllowUnreachable bool
 }
 
-// ParsePlace reads an argument: a URL, a file, or the first digits of a commit's ID, if there
-// is no file of that name.
+// ParsePlace reads an argument: a URL, a file, or the first digits of a commit's ID if there is
+// no file of that name.
 func ParsePlace(argument string) Place {
 	if strings.Contains(argument, "://") {
 		return Place{URL: argument}
@@ -55,12 +55,12 @@ func (p Place) String() string {
 	return text.Name(p.File)
 }
 
-// Fetch reads a patch. repository is the URL of the git repository of the source that it is
-// for, "" for none. A commit of that repository comes from git. Other URLs must be of public
-// servers that are reached over https, or of the repository's server.
+// Fetch reads a patch. repository is the URL of the git repository of the patched source, or ""
+// for none. A commit of that repository is fetched with git. Other URLs must be of public
+// servers over https, or of the repository's server.
 func Fetch(ctx context.Context, client *upstream.Client, from Place, repository string) (*Patch, error) {
 	patch, err := fetcher{client, from, repository}.fetch(ctx)
-	if err != nil && (from.URL == "" || !strings.Contains(err.Error(), from.String())) { // what fetches a URL names it
+	if err != nil && (from.URL == "" || !strings.Contains(err.Error(), from.String())) { // errors from fetching a URL contain it
 		err = fmt.Errorf("%s: %w", from, err)
 	}
 	return patch, err
@@ -93,8 +93,8 @@ func (f fetcher) fetch(ctx context.Context) (*Patch, error) {
 	return Read(content)
 }
 
-// url reads what is at a URL. What is below the address of the source's repository counts as
-// that repository's only if a branch or a tag leads there.
+// url reads the patch at a URL. A URL below the address of the source's repository only counts
+// as that repository's if a branch or a tag leads there.
 func (f fetcher) url(ctx context.Context) (*Patch, error) {
 	digits, inside := upstream.CommitOf(f.repository, f.from.URL)
 	switch {
@@ -116,7 +116,7 @@ func (f fetcher) url(ctx context.Context) (*Patch, error) {
 	return patch, nil
 }
 
-// commitAddress is the address of a commit at GitHub, Forgejo, GitLab or cgit.
+// commitAddress matches the address of a commit on GitHub, Forgejo, GitLab or cgit.
 var commitAddress = regexp.MustCompile(`/(?:commits?|patch)/(?:\?id=)?[0-9a-f]{7,40}(?:\.patch|\.diff)?(?:$|[?#])`)
 
 func (f fetcher) unreachable(why string) error {
@@ -163,7 +163,7 @@ func (f fetcher) fork(ctx context.Context, digits string) (*Patch, error) {
 	return patch, nil
 }
 
-// commitURL is the address of a commit's page, "" if the repository has none.
+// commitURL returns the address of a commit's page, or "" if the repository has none.
 func commitURL(repository, id string) string {
 	page := upstream.PageOf(repository)
 	if page == "" {
@@ -205,8 +205,8 @@ func (f fetcher) download(ctx context.Context, address string) (*Patch, error) {
 	return patch, nil
 }
 
-// published is an address as it may be published: of its query only the ID of a commit, as
-// cgit has it, since others may be tokens.
+// published returns an address in a form that may be published. It keeps only the ID of a
+// commit in the query, as cgit has it, because other parameters may be tokens.
 func published(place *url.URL) string {
 	address := text.PublicURL(place.String())
 	if id := place.Query().Get("id"); commitDigits.MatchString(id) {

@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// databases are the forms of IDs by the prefix of their database. Others have the form of
+// databases matches the IDs of each database, by their prefix. Other IDs must have the form of
 // https://ossf.github.io/osv-schema/#id-modified-fields
 var databases = map[string]*regexp.Regexp{
 	"CVE":     regexp.MustCompile(`\ACVE-[0-9]{4}-[0-9]{4,19}\z`), // https://cveproject.github.io/cve-schema
@@ -25,11 +25,10 @@ var (
 	mentionsID = regexp.MustCompile(`(?i)\b(?:CVE-[0-9]{4}-[0-9]{4,19}|GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}|(?:GO|PYSEC|RUSTSEC)-[0-9]{4}-[0-9]{4,})\b`)
 )
 
-// mostID is the length of the longest ID: it becomes a file's name.
+// mostID is the length of the longest ID. IDs become names of files.
 const mostID = 99
 
-// ParseIDs reads the IDs of vulnerabilities, of which there has to be at least one. A list
-// has each once.
+// ParseIDs reads the IDs of vulnerabilities, at least one. The result has no duplicates.
 func ParseIDs(given []string) ([]string, error) {
 	var ids []string
 	for _, id := range given {
@@ -56,7 +55,7 @@ func isID(id string) bool {
 	return anyID.MatchString(id) && len(id) <= mostID && (form == nil || form.MatchString(id))
 }
 
-// normal is an ID of a known database with the case that the database uses.
+// normal returns an ID of a known database in the case that the database uses.
 func normal(id string) string {
 	prefix, rest, _ := strings.Cut(id, "-")
 	prefix = strings.ToUpper(prefix)
@@ -66,7 +65,7 @@ func normal(id string) string {
 	return prefix + "-" + strings.ToLower(rest)
 }
 
-// mentioned are the IDs in a text, sorted.
+// mentioned returns the IDs in a text, sorted.
 func mentioned(content []byte) []string {
 	const most = 20
 	var ids []string

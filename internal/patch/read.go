@@ -1,6 +1,6 @@
-// Package patch reads patches from outside: a file, a URL, or a commit of the repository
-// that an app's source comes from. What it returns changes text inside of a source only, and
-// is written anew, so that no other program finds more in it.
+// Package patch reads patches from outside: a file, a URL, or a commit of the repository that
+// an app's source comes from. The patches that it returns only change text inside of a source.
+// It writes them anew, so no other program can read more in them.
 package patch
 
 import (
@@ -28,18 +28,19 @@ const (
 // Patch is a patch that libre may store.
 type Patch struct {
 	Text   []byte   // header, and a unified diff of git's dialect for `patch -p1`
-	Files  []string // that it changes, in the source, sorted
-	Commit string   // 40 hexadecimal digits; "" if it is no commit below the address of the source's repository
+	Files  []string // files that it changes, in the source, sorted
+	Commit string   // 40 hexadecimal digits; "" if it is not a commit below the address of the source's repository
 	Origin string   // URL that it comes from, "" for a local file
-	IDs    []string // of vulnerabilities that its text mentions: anybody may have written them
-	Notes  []string // what the user should know of where it comes from
+	IDs    []string // IDs of vulnerabilities that its text mentions; anybody may have written them
+	Notes  []string // what the user should know about its origin
 
-	named string // commit that its header names, 40 digits, "" for none
+	named string // commit in its header, 40 digits; "" for none
 }
 
-// Read reads a unified diff, of git's dialect or not, with a commit message or without. It
-// refuses what is not a change of text inside of a source: links, submodules, binary files,
-// names outside; and what not every patch program does: renames, copies, empty files.
+// Read reads a unified diff, in git's dialect or not, with a commit message or without. It
+// refuses everything except changes of text inside of a source: links, submodules, binary files
+// and names outside. It also refuses what some patch programs cannot do: renames, copies and
+// empty files.
 func Read(content []byte) (*Patch, error) {
 	if len(content) > Most {
 		return nil, fmt.Errorf("it has more than %d bytes", Most)
@@ -88,21 +89,21 @@ func Read(content []byte) (*Patch, error) {
 
 var wholeID = regexp.MustCompile(`\A[0-9a-f]{40}\z`)
 
-// gitHeader is a line that only patches of git's dialect have: a line of a diff begins with
-// another character.
+// gitHeader matches a line that only patches in git's dialect have. Lines of a diff begin with
+// other characters.
 var gitHeader = regexp.MustCompile(`(?m)^diff --git `)
 
-// stripped is a name without its first folder, as for `patch -p1`.
+// stripped returns a name without its first folder, as for `patch -p1`.
 func stripped(name string) string {
 	_, rest, found := strings.Cut(name, "/")
 	if !found || strings.HasPrefix(name, "/") {
-		return name // "", /dev/null, or an absolute name, which is refused
+		return name // "", /dev/null, or an absolute name; all are refused later
 	}
 	return rest
 }
 
-// plainName is a name that every patch program reads alike: others end it at a space, and
-// unquote it in their own ways.
+// plainName matches a name that all patch programs read in the same way. They end other names
+// at a space, or unquote them in different ways.
 var plainName = regexp.MustCompile(`\A[!#-&(-\[\]-~]+\z`)
 
 const addFile = "remove it from the patch, and add the file by addToSource in the definition"
@@ -163,7 +164,7 @@ func check(f *gitdiff.File) error {
 	return nil
 }
 
-// formatted is the diff of a file in git's dialect, of its lines and mode alone.
+// formatted returns the diff of a file in git's dialect. It only uses its lines and mode.
 func formatted(f *gitdiff.File) string {
 	plain := &gitdiff.File{OldName: f.OldName, NewName: f.NewName, IsNew: f.IsNew, IsDelete: f.IsDelete, OldMode: f.OldMode, NewMode: f.NewMode}
 	if f.IsNew && f.NewMode == 0 {
@@ -182,8 +183,8 @@ func formatted(f *gitdiff.File) string {
 	return plain.String()
 }
 
-// header is who wrote a patch, when and why, a line each. The rest of a message may look like
-// a diff to some program.
+// header returns the author, the date and the subject of a patch, one per line. It drops the
+// rest of the message, which some program may read as a diff.
 func header(read *gitdiff.PatchHeader) []byte {
 	var lines bytes.Buffer
 	line := func(name, value string) {

@@ -16,7 +16,7 @@ import (
 
 const simple = "--- a/src/page.txt\n+++ b/src/page.txt\n@@ -1,3 +1,3 @@\n # Notes\n-hello\n+bonjour\n end\n"
 
-// git is a section of git's dialect, with its header's lines.
+// git returns a section of git's dialect, with its header's lines.
 func git(header, diff string) string {
 	return "diff --git a/src/page.txt b/src/page.txt\n" + header + diff
 }

@@ -21,8 +21,8 @@ type BaseImage struct {
 	Digest string
 }
 
-// Labels returns the labels of an image. They depend on its content only, so a commit that
-// does not change the image does not change them. key is the spec's or the index's.
+// Labels returns the labels of an image. They depend on its content only, so a commit that does
+// not change the image does not change them. key is the key of the spec or of the index.
 func Labels(spec *catalog.Spec, key string, base BaseImage) map[string]string {
 	about := spec.Annotations
 	all := map[string]string{

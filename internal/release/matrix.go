@@ -7,29 +7,30 @@ import (
 	"strings"
 )
 
-// Work is what is to be done for the images of one release.
+// Work is the work for the images of one release.
 type Work struct {
 	Selection string    // app/*/variant
-	Group     string    // of its app, see Groups
-	Seconds   []float64 // that each image took last, 0 if it is unknown
+	Group     string    // group of its app, as Groups returns it
+	Seconds   []float64 // time that each image took last; 0 if it is unknown
 }
 
-// Job is what one machine of several does.
+// Job is the work of one of several machines.
 type Job struct {
 	Name      string `json:"name"`              // of the job: 2 of 8
 	Selection string `json:"selection"`         // for push or build, separated by spaces
-	Images    int    `json:"images"`            // that need work
-	Seconds   int    `json:"seconds,omitempty"` // that their last builds and pushes took; absent if none is known
+	Images    int    `json:"images"`            // number of images that need work
+	Seconds   int    `json:"seconds,omitempty"` // time that the last builds and pushes of these images took; absent if it is unknown
 }
 
 // MostJobs is how many jobs GitHub allows in a matrix.
 // https://docs.github.com/en/actions/reference/limits
 const MostJobs = 256
 
-// Matrix divides work among at most the given number of jobs, those that take longest first. A
-// group stays in one job. Each group, from the longest on, goes to the job that has least to
-// do, which takes at most 4/3 of the time of the best division (Graham 1969, Bounds on
-// Multiprocessing Timing Anomalies). An image whose time is unknown counts as the mean.
+// Matrix divides work among at most the given number of jobs, and returns the longest jobs
+// first. All work of a group is in one job. It gives each group, the longest first, to the job
+// with the least work so far. The longest job then takes at most 4/3 of the time of the best
+// division (Graham 1969, Bounds on Multiprocessing Timing Anomalies). An image whose time is
+// unknown counts as the mean.
 func Matrix(work []Work, most int) []Job {
 	groups := map[string]*load{}
 	var loads []*load
@@ -62,7 +63,7 @@ func Matrix(work []Work, most int) []Job {
 	return all
 }
 
-// load is the work of a group or of a job.
+// load is the work of a group or a job.
 type load struct {
 	selections      []string
 	images          int
@@ -78,7 +79,7 @@ func (l *load) add(w Work, unknown float64) {
 	}
 }
 
-// meanOf returns the mean of the known times, 1 if none is known.
+// meanOf returns the mean of the known times, or 1 if none is known.
 func meanOf(work []Work) float64 {
 	sum, known := 0.0, 0
 	for _, w := range work {

@@ -12,7 +12,7 @@ import (
 // the apps. The zero value takes all.
 type Shard struct{ Number, Of int } // Number counts from 1
 
-// maxShards is more than any CI service runs at once.
+// maxShards is more than any CI service runs in parallel.
 const maxShards = 1000
 
 // ParseShard reads NUMBER/OF, such as 3/8.
@@ -28,8 +28,8 @@ func ParseShard(text string) (Shard, error) {
 	return s, nil
 }
 
-// Has reports whether the shard takes a group of apps. That depends on the group's name only,
-// so other apps can come and go.
+// Has reports whether the shard takes a group of apps. The answer depends on the group's name
+// only, so other apps can be added and removed.
 func (s Shard) Has(group string) bool {
 	if s.Of == 0 {
 		return true
@@ -39,9 +39,9 @@ func (s Shard) Has(group string) bool {
 	return hash.Sum64()%uint64(s.Of) == uint64(s.Number-1)
 }
 
-// Groups returns the group of each app. Apps whose images are built on each other are in one,
-// since two machines would build the image below twice, and perhaps not alike. A group has
-// the name of the first of its apps that is built on no other.
+// Groups returns the group of each app. Apps whose images are built on each other are in one
+// group: two machines would build the base image twice, possibly with different results. A
+// group has the name of the first of its apps that is built on no other.
 func Groups(targets []*Target) map[string]string {
 	below := map[string][]string{} // apps, by the app that is built on them
 	var apps []string
@@ -81,7 +81,7 @@ func Groups(targets []*Target) map[string]string {
 	return groups
 }
 
-// reach returns an app and all that it is connected with, sorted.
+// reach returns an app and all apps that it is connected with, sorted.
 func reach(app string, neighbours map[string][]string) []string {
 	found := []string{app}
 	for at := 0; at < len(found); at++ {

@@ -82,7 +82,7 @@ func BenchmarkSBOM(b *testing.B) {
 // measured is the time of a run, and that of the processors for its programs.
 type measured struct{ clock, processor time.Duration }
 
-// timed is the time that a new scanner takes, with its start.
+// timed returns the time that a new scanner takes, with its start.
 func timed(b *testing.B, run func(*Scanner) error) measured {
 	before, begin := usedBy(b, unix.RUSAGE_CHILDREN), time.Now()
 	s := scanner(b)

@@ -7,17 +7,18 @@ import (
 	"strings"
 )
 
-// Missing says what a component lacks. ID is "" for the document itself.
+// Missing lists what a component lacks. ID is "" for the document itself.
 type Missing struct {
 	ID, Name, Version string
 	Fields            []string
 }
 
-// MissingForBSI lists the components that lack what BSI TR-03183-2 requires of each (version
-// 2.1, sections 5.2.1 and 5.2.2), with the names of the fields there. The document always has
-// a timestamp, the dependencies, and how complete these are. An image, the application, a
-// distribution's package, and the folders of store paths that are recognised by their names in
-// an image that an engine built, are logical components (section 3.2.2), which have no file.
+// MissingForBSI lists the components that lack fields that BSI TR-03183-2 requires of each
+// (version 2.1, sections 5.2.1 and 5.2.2), with the names of the fields there. The document
+// always has a timestamp, the dependencies, and how complete these are. Some components are
+// logical components without a file (section 3.2.2): the image, the application, packages of a
+// distribution, and folders of store paths that are found by name in an image that an engine
+// built.
 func (d *Document) MissingForBSI() []Missing {
 	var all []Missing
 	if !isContact(d.Creator) {

@@ -14,11 +14,10 @@ import (
 
 const nixType = "nix"
 
-// FromClosure lists the store paths of an image. rootfs is the store path that becomes the
-// root directory; it is at its own path as well if another path refers to it. It is empty
-// for an image that was built from a Containerfile. tools are the other paths that the
-// image itself depends on: those of a debug layer. The closure has all of them and all
-// their dependencies.
+// FromClosure lists the store paths of an image. rootfs is the store path that becomes the root
+// directory. If another path refers to it, it is also at its own path. rootfs is empty for a
+// Containerfile image. tools are the other paths that the image itself depends on, those of a
+// debug layer. The closure has all of these paths and all their dependencies.
 func FromClosure(subject Subject, closure []nix.PathInfo, rootfs string, tools ...string) (*Document, error) {
 	components := map[string]*Component{}
 	for _, info := range closure {
@@ -69,7 +68,7 @@ func storeComponent(info nix.PathInfo) (*Component, error) {
 	}, nil
 }
 
-// ParseStorePath gives the name and the version in the name of a store path.
+// ParseStorePath returns the name and the version in the name of a store path.
 func ParseStorePath(storePath string) (name, version string) {
 	_, storeName, _ := strings.Cut(path.Base(storePath), "-")
 	return parseStoreName(storeName)
@@ -89,9 +88,9 @@ func parseStoreName(storeName string) (name, version string) {
 
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// nixPURL gives a package URL of type nix, which purl-spec does not have, in syft's form
-// and with the NAR hash: the output hash is that of the inputs, the NAR hash that of the
-// content.
+// nixPURL returns a package URL of type nix, which purl-spec does not define, in syft's form.
+// It has the NAR hash as well, because the output hash is the hash of the inputs, and the NAR
+// hash that of the content.
 func nixPURL(name, version, outputHash, narHash string) string {
 	return packageurl.NewPackageURL(nixType, "", name, version,
 		packageurl.QualifiersFromMap(map[string]string{"outputhash": outputHash, "narhash": narHash}), "").ToString()

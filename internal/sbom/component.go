@@ -12,7 +12,7 @@ type Component struct {
 	Where     []string // absolute paths in the image, sorted
 	DependsOn []string // IDs of its dependencies, sorted
 
-	File    File     `json:",omitzero"`  // that it is on its own, or is in
+	File    File     `json:",omitzero"`  // the component's own file, or the file that contains it
 	Creator string   `json:",omitempty"` // URL, or email address
 	License License  `json:",omitzero"`
 	CPEs    []string `json:",omitempty"` // CPE 2.3 names, sorted
@@ -20,15 +20,15 @@ type Component struct {
 	Patches []Patch  `json:",omitempty"` // in the order in which they are applied
 }
 
-// File is the file or folder by which a component is delivered.
+// File is the file or folder in which a component is delivered.
 type File struct {
 	Name       string // without its folder
-	SHA512     string // BASE16; of a folder, that of its NAR serialisation
-	Executable bool   // it is a program, or has one
-	Archive    bool   // it has other files
+	SHA512     string // BASE16; for a folder, the hash of its NAR serialisation
+	Executable bool   // it is a program, or contains one
+	Archive    bool   // it contains other files
 }
 
-// License says under which terms a component is.
+// License is the license of a component.
 type License struct {
 	Expression string // SPDX license expression; empty if it is unknown
 	Concluded  bool   // found in the component's files, rather than declared by its authors or its definition

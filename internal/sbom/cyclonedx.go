@@ -20,7 +20,7 @@ func (d *Document) CycloneDX() ([]byte, error) {
 }
 
 func (d *Document) cyclonedx(id uuid.UUID) ([]byte, error) {
-	// EncodeVersion would copy all of it, to convert what no field here needs.
+	// EncodeVersion would copy the document to convert fields that are not used here.
 	bom := cdx.NewBOM()
 	bom.SpecVersion, bom.JSONSchema = cdx.SpecVersion1_6, "http://cyclonedx.org/schema/bom-1.6.schema.json"
 	bom.SerialNumber = id.URN()
@@ -81,9 +81,8 @@ func cdxCreator(creator string) *cdx.OrganizationalEntity {
 	}
 }
 
-// cdxGraph writes the dependencies, and how complete they are: the store paths of an image
-// are all known, but the parts of a package (linked or copied in) only as far as syft
-// finds them.
+// cdxGraph returns the dependencies, and how complete they are. All store paths of an image are
+// known. The linked or copied parts of a package are known only if syft finds them.
 func (d *Document) cdxGraph() (*[]cdx.Dependency, *[]cdx.Composition) {
 	subject := d.Subject.PURL()
 	dependencies := []cdx.Dependency{cdxDependency(subject, d.DependsOn)}

@@ -23,8 +23,8 @@ const (
 	propertyStructured = "bsi:component:structured"
 )
 
-// cdxComponent gives every component but the application the type library, which the format
-// recommends if the type is unknown.
+// cdxComponent returns a component in CycloneDX's form. Its type is library, which the format
+// recommends for unknown types, unless it is the application or one of its images.
 func cdxComponent(c Component) cdx.Component {
 	component := cdx.Component{
 		BOMRef: c.ID, Type: cdx.ComponentTypeLibrary,
@@ -70,7 +70,8 @@ func cdxComponent(c Component) cdx.Component {
 	return component
 }
 
-// cdxLicense is one expression. The format has no way to say that it is not known.
+// cdxLicense returns a license as one expression. The format cannot express that a license is
+// unknown.
 func cdxLicense(license License) *cdx.Licenses {
 	if license.Expression == "" {
 		return nil
@@ -103,8 +104,8 @@ func cdxPedigree(patches []Patch) *cdx.Pedigree {
 	return &cdx.Pedigree{Patches: &all}
 }
 
-// cdxFile says of a file what BSI TR-03183-2 requires. Whatever has files is structured:
-// what it has is known.
+// cdxFile returns the properties of a file that BSI TR-03183-2 requires. A component with files
+// is "structured", because its files are known.
 func cdxFile(f File) []string {
 	if f.Name == "" {
 		return nil
@@ -119,8 +120,8 @@ func cdxFile(f File) []string {
 	return []string{propertyFileName, f.Name, propertyExecutable, executable, propertyArchive, archive, propertyStructured, "structured"}
 }
 
-// cdxReferences names the source, and the file in the image with its SHA-512, which BSI
-// TR-03183-2 has in a reference.
+// cdxReferences returns references to the source, and to the file in the image with its
+// SHA-512, which BSI TR-03183-2 requires in a reference.
 func cdxReferences(c Component) *[]cdx.ExternalReference {
 	var references []cdx.ExternalReference
 	if c.Source.URL != "" {

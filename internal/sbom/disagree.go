@@ -7,17 +7,18 @@ import (
 	"github.com/libresh/libre/internal/license"
 )
 
-// Disagreement is a component that is declared to be under another license than it has in itself.
-// Licenses are SPDX expressions. Each of them is known.
+// Disagreement is a component whose declared license differs from the license in its files.
+// Licenses are SPDX expressions. Both are known.
 type Disagreement struct {
 	Name, Version string
 	Declared, By  string // By: the definition, the package set
 	Found, In     string // In: its package, its files
 }
 
-// Disagreements lists the components of a merged document whose licenses the metadata declares,
-// and which have another one: the application, by its package, its main module or its own files;
-// and packages of the package set, by the package of the same name and version in their files.
+// Disagreements lists the components of a merged document whose declared license differs from
+// the one that was found: for the application, the license of its package, its main module or
+// its own files; for packages of the package set, the license of the package with the same name
+// and version in their files.
 func (d *Document) Disagreements(m Metadata) (all []Disagreement) {
 	for _, c := range d.Components {
 		found := m.found(&c)
@@ -30,7 +31,7 @@ func (d *Document) Disagreements(m Metadata) (all []Disagreement) {
 	return all
 }
 
-// found is what a component is declared to be and found to be. Either is "" where there is
+// found returns the declared and the found license of a component. Either is "" if there is
 // nothing to compare.
 func (m Metadata) found(c *Component) Disagreement {
 	owner := c.owner()
@@ -56,8 +57,8 @@ func (m Metadata) found(c *Component) Disagreement {
 	return Disagreement{Declared: facts.License, By: "the package set", Found: c.License.Expression, In: "its files"}
 }
 
-// is reports whether a package in files has a name and a version, as ecosystems spell them: v1.0
-// is 1.0, and typing_extensions is typing-extensions.
+// is reports whether a package in files has a name and a version, as ecosystems write them:
+// v1.0 is 1.0, and typing_extensions is typing-extensions.
 func (c *Component) is(facts Facts) bool {
 	return facts.Name != "" && spelled(c.Name) == spelled(facts.Name) && strings.TrimPrefix(c.Version, "v") == strings.TrimPrefix(facts.Version, "v")
 }

@@ -1,6 +1,6 @@
-// Package sbom makes the SBOM of an image: from the closure of a Nix image, from the
-// packages that syft finds in the files of any image, or from both, merged. It writes
-// CycloneDX 1.6 and SPDX 2.3 from one model. The same image gives the same bytes.
+// Package sbom makes the SBOM of an image: from the closure of a Nix image, from the packages
+// that syft finds in the files of any image, or from both, merged. It writes CycloneDX 1.6 and
+// SPDX 2.3 from one model. The same image always gives the same bytes.
 package sbom
 
 import (
@@ -17,20 +17,20 @@ import (
 	"github.com/google/uuid"
 )
 
-// Document is the SBOM of an image for one platform. In the documents of FromClosure, a
-// Scanner, Merge and Read everything is sorted. Keep it so when you add to one.
+// Document is the SBOM of an image for one platform. Documents from FromClosure, Scanner, Merge
+// and Read are sorted. Keep them sorted when you add to them.
 type Document struct {
-	Subject Subject `json:",omitzero"` // none if the document describes a part of an image
-	Tools   []Tool  // that made the document, with libre
+	Subject Subject `json:",omitzero"` // zero if the document describes a part of an image
+	Tools   []Tool  // programs that made the document, besides libre
 	Creator string  // email address or URL of the author; may be empty
 	License License `json:",omitzero"` // of the image as a whole
-	File    File    `json:",omitzero"` // of a document of findings: the store path that they are in
+	File    File    `json:",omitzero"` // for findings: the store path that has them
 
 	Components []Component // sorted by ID
-	DependsOn  []string    // IDs of what the image itself needs, sorted; all other components follow from these
-	Complete   bool        // all store paths of the image are among the components
+	DependsOn  []string    // IDs of the image's direct dependencies, sorted; all other components are their dependencies
+	Complete   bool        // the components include all store paths of the image
 
-	Serial string `json:"-"` // serial number of the document that was read; empty for one that was made
+	Serial string `json:"-"` // serial number of a document that was read; empty for a new one
 }
 
 // Subject is the image that a document describes.
@@ -38,15 +38,15 @@ type Subject struct {
 	Name     string // without registry and tag: docs-backend-default
 	Version  string // appver-pkgver
 	Index    v1.Hash
-	Manifest v1.Hash // of the platform
+	Manifest v1.Hash // digest of the platform's manifest
 	Platform v1.Platform
-	Created  time.Time // time of the image, which is its source's, and of the document
+	Created  time.Time // time of the image and of the document, which is the time of its source
 }
 
 // Tool is a program that helped to make a document.
 type Tool struct{ Name, Version string }
 
-// Rows gives a table with a row for each component: name, version, type, package URL, its
+// Rows returns a table with a row for each component: name, version, type, package URL, its
 // paths, separated by commas, and the licence.
 func (d *Document) Rows() [][]string {
 	rows := make([][]string, len(d.Components))
@@ -57,8 +57,8 @@ func (d *Document) Rows() [][]string {
 	return rows
 }
 
-// PURL gives the package URL of the image, which is its bom-ref too. It is without a
-// registry: the image may be in several. An app with several images has no digest.
+// PURL returns the package URL of the image, which is also its bom-ref. It contains no
+// registry, because the image may be in several. An app with several images has no digest.
 // https://github.com/package-url/purl-spec/blob/main/types/oci-definition.json
 func (s Subject) PURL() string {
 	if s.Manifest.Hex == "" {
@@ -84,7 +84,8 @@ func (d *Document) Encode() (cyclonedx, spdx []byte, err error) {
 	return cyclonedx, spdx, err
 }
 
-// checkedID is the ID of a document that is valid in both formats.
+// checkedID returns the document's ID, or an error if the document is not valid in both
+// formats.
 func (d *Document) checkedID() (uuid.UUID, error) {
 	if err := d.check(); err != nil {
 		return uuid.UUID{}, err
@@ -92,7 +93,7 @@ func (d *Document) checkedID() (uuid.UUID, error) {
 	return d.id()
 }
 
-// check reports what is missing for a document that is valid in both formats.
+// check returns an error if a field is missing that one of the formats needs.
 func (d *Document) check() error {
 	var missing string
 	switch {
@@ -126,7 +127,7 @@ func (d *Document) id() (uuid.UUID, error) {
 	return uuid.NewSHA1(image, text), nil
 }
 
-// SerialNumber gives the serial number of the CycloneDX document: as it was read, or as
+// SerialNumber returns the serial number of the CycloneDX document: as it was read, or as
 // CycloneDX will write it.
 func (d *Document) SerialNumber() (string, error) {
 	if d.Serial != "" {
@@ -149,7 +150,7 @@ func NewDocument(components map[string]*Component, tools ...Tool) *Document {
 	return document
 }
 
-// sorted gives the components by ID. Their lists are sorted, without duplicates and
+// sorted returns the components by ID. Their lists are sorted, without duplicates and
 // without dependencies on themselves or on unknown components.
 func sorted(components map[string]*Component) []Component {
 	var all []Component
@@ -164,5 +165,5 @@ func sorted(components map[string]*Component) []Component {
 	return all
 }
 
-// unique gives a sorted copy of the list without duplicates, nil if it is empty.
+// unique returns a sorted copy of the list without duplicates, or nil if it is empty.
 func unique(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }

@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// smallClosure is a server that needs a library and certificates.
+// smallClosure returns a server that needs a library and certificates.
 func smallClosure() (closure []nix.PathInfo, root string) {
 	libc, certs := storePath("a", "glibc-2.40-66"), storePath("c", "cacert")
 	server := storePath("b", "my+server-1.2.3")
@@ -26,7 +26,7 @@ func smallClosure() (closure []nix.PathInfo, root string) {
 	}, storePath("d", "docs-server-root")
 }
 
-// smallFindings is what might be found in them: one module in two of them.
+// smallFindings returns what might be found in them: one module in two of them.
 func smallFindings() Findings {
 	server, libc, root := storePath("b", "my+server-1.2.3"), storePath("a", "glibc-2.40-66"), storePath("d", "docs-server-root")
 	mod := Component{ID: "pkg:golang/example.org/mod@v1.0.0", Name: "example.org/mod", Version: "v1.0.0", Type: "go-module",
@@ -44,7 +44,7 @@ func smallFindings() Findings {
 	}
 }
 
-// smallMetadata is what might be known of them: the program is patched.
+// smallMetadata returns what might be known of them: the program is patched.
 func smallMetadata() Metadata {
 	return Metadata{
 		Application: Application{
@@ -80,7 +80,7 @@ func findings(all ...Component) *Document {
 	return document
 }
 
-// small is a whole document of them.
+// small returns a whole document of them.
 func small(t *testing.T) *Document {
 	t.Helper()
 	closure, root := smallClosure()

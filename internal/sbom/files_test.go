@@ -144,7 +144,7 @@ func TestRecogniserHasNoCloudClients(t *testing.T) {
 	}
 }
 
-// scanner is the real program, built from here.
+// scanner returns the real program, built from here.
 func scanner(t testing.TB) *Scanner {
 	t.Helper()
 	programs, err := testkit.Programs()

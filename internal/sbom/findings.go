@@ -14,10 +14,10 @@ type Findings map[string]*Document
 // separator separates a store path from the ID of a package in it. No store path has it.
 const separator = "#"
 
-// Findings gives the packages that the document d of an earlier image lists for those
-// store paths of a closure that it has with the same content at the same places. There
-// are none if other versions of the tools made d, which may find other packages, or if
-// they did not read each store path by itself.
+// Findings returns the packages that the document d of an earlier image lists in store paths of
+// a closure, if d has these store paths with the same content at the same places. It returns
+// none if other versions of the tools made d, because they may find other packages, or if they
+// did not read each store path separately.
 func (d *Document) Findings(closure *Document) Findings {
 	if !slices.Equal(d.Tools, closure.Tools) {
 		return nil
@@ -55,8 +55,8 @@ func (d *Document) Findings(closure *Document) Findings {
 	return found
 }
 
-// undescribed is a package as it was found, without what Describe said of it. Describe
-// changes Go modules and programs alone; the ID has the package URL that was found.
+// undescribed returns a package as it was found, without the facts that Describe added.
+// Describe changes only Go modules and programs; the ID has the package URL that was found.
 func undescribed(c Component, id string) Component {
 	c.ID = id
 	switch c.Type {

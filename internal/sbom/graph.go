@@ -5,9 +5,8 @@ import (
 	"slices"
 )
 
-// entries gives, sorted, IDs from which all the given IDs can be reached without other
-// IDs: those that no other depends on and the first of each cycle that only its own
-// members depend on.
+// entries returns, sorted, the IDs from which all given IDs can be reached. These are the IDs
+// that no other depends on, and the first of each cycle that only its own members depend on.
 func entries(ids []string, dependsOn func(id string) []string) []string {
 	waiting := map[string]bool{}
 	needed := map[string]bool{}

@@ -11,9 +11,9 @@ import (
 
 const containerType = "container"
 
-// MergeImages makes one document of those of an app's images: its components are the images,
-// and what these are made of. A store path that several images have is one component. Other
-// packages are one for each image, since their files may differ.
+// MergeImages joins the documents of an app's images to one: its components are the images and
+// their components. A store path in several images is one component. Other packages are
+// separate components for each image, because their files may differ.
 func MergeImages(name, version string, images []*Document) (*Document, error) {
 	if len(images) == 0 {
 		return nil, errors.New("merging SBOMs: there are none")
@@ -58,11 +58,12 @@ func MergeImages(name, version string, images []*Document) (*Document, error) {
 	return merged, nil
 }
 
-// inImage is the ID of a component of one of several images. The application is one.
+// inImage returns the ID that a component of one of several images has in the joined document.
+// The application is one component.
 func inImage(image *Document, imageID, id string) string {
 	at, found := slices.BinarySearchFunc(image.Components, id, func(c Component, id string) int { return strings.Compare(c.ID, id) })
 	if owner, _, inside := strings.Cut(id, separator); inside && strings.HasPrefix(owner, "/") {
-		return id // it is in a store path
+		return id // the component is in a store path
 	}
 	if found && (image.Components[at].StorePath != "" || image.Components[at].Type == applicationType) {
 		return id
@@ -78,12 +79,12 @@ func renamed(ids []string, rename func(string) string) []string {
 	return all
 }
 
-// ofImages reports whether the document is of several images.
+// ofImages reports whether the document describes several images.
 func (d *Document) ofImages() bool {
 	return slices.ContainsFunc(d.Components, func(c Component) bool { return c.Type == containerType })
 }
 
-// appPURL is the package URL of an app with several images.
+// appPURL returns the package URL of an app with several images.
 func (s Subject) appPURL() string {
 	return packageurl.NewPackageURL(packageurl.TypeGeneric, "", s.Name, s.Version, nil, "").ToString()
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// two are the SBOMs of two images of one app, which share store paths and have a package of
+// two returns the SBOMs of two images of one app, which share store paths and have a package of
 // one name each.
 func two(t *testing.T) (server, frontend *Document) {
 	t.Helper()

@@ -11,7 +11,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// large is a closure of many store paths, each of which needs the ten before it, and as many
+// large returns a closure of many store paths, each of which needs the ten before it, and as many
 // packages in them.
 func large(t testing.TB, count int) (*Document, Metadata) {
 	t.Helper()
@@ -41,8 +41,8 @@ func large(t testing.TB, count int) (*Document, Metadata) {
 	return Merge(d, found, nil), m
 }
 
-// usedBy is the time that this process, or its children that ended, had a processor: others may
-// use the machine too.
+// usedBy returns the time that this process, or its children that ended, had a processor:
+// others may use the machine too.
 func usedBy(t testing.TB, who int) time.Duration {
 	t.Helper()
 	var usage unix.Rusage

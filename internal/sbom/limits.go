@@ -2,15 +2,15 @@ package sbom
 
 import "cmp"
 
-// Limits limit, in bytes, what reading the files of an image or of a store path may use.
-// Zero is the default.
+// Limits limit what reading the files of an image or of a store path may use, in bytes. Zero
+// means the default.
 type Limits struct {
 	Image  int64 // size of its layers, unpacked into temporary files
 	Nested int64 // size of unpacked archives inside, besides Image
 	Memory int64
 }
 
-// defaultLimits are several times what the largest images need.
+// defaultLimits are several times the needs of the largest images.
 var defaultLimits = Limits{Image: 64 << 30, Nested: 1 << 30, Memory: 4 << 30}
 
 func (l Limits) orDefault() Limits {

@@ -51,7 +51,7 @@ type zeroes struct{}
 
 func (zeroes) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// sparse is a tar of two kilobytes whose one file has so many bytes, all a hole.
+// sparse returns a tar of two kilobytes whose one file has so many bytes, all a hole.
 // https://www.gnu.org/software/tar/manual/html_node/PAX-1.html
 func sparse(t *testing.T, name string, size int64) []byte {
 	t.Helper()

@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// Merge adds to the store paths of an image the packages that were found in them: a store
-// path depends on its packages. A package in two store paths is two components, since its
-// dependencies may differ. rest has the packages found in all files of an image that was
-// built from a Containerfile, nil for a Nix image: the image depends on them, unless they
-// are in a store path. Merge does not change its arguments.
+// Merge adds to the store paths of an image the packages that were found in them. A store path
+// depends on its packages. A package in two store paths is two components, because its
+// dependencies may differ. rest has the packages in all files of a Containerfile image; it is
+// nil for a Nix image. The image depends on the packages in rest that are not in a store path.
+// Merge does not change its arguments.
 func Merge(closure *Document, found Findings, rest *Document) *Document {
 	merged := *closure
 	components := map[string]*Component{}
@@ -27,8 +27,8 @@ func Merge(closure *Document, found Findings, rest *Document) *Document {
 	return &merged
 }
 
-// add adds the components of a document, with a prefix to their IDs, and gives the IDs
-// that the document itself depends on.
+// add adds the components of a document, with a prefix to their IDs. It returns the IDs that
+// the document itself depends on.
 func add(components map[string]*Component, document *Document, prefix string) (entries []string) {
 	for _, c := range document.Components {
 		c.ID = prefix + c.ID
@@ -46,7 +46,7 @@ func prefixed(prefix string, ids []string) []string {
 	return all
 }
 
-// outside gives the packages of rest that are not in store paths.
+// outside returns the packages of rest that are not in store paths.
 func outside(rest, closure *Document) *Document {
 	storePaths := map[string]bool{} // their places in the image
 	for _, c := range closure.Components {

@@ -38,7 +38,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// edges are what each component needs.
+// edges returns what each component needs.
 func edges(d *Document) map[string][]string {
 	all := map[string][]string{}
 	for _, c := range d.Components {

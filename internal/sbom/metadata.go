@@ -8,15 +8,15 @@ import (
 	"github.com/anchore/packageurl-go"
 )
 
-// Metadata is what is known of an image from elsewhere than its files.
+// Metadata is what is known about an image from other sources than its files.
 type Metadata struct {
 	Application Application
-	Bases       []Application                // those of the catalogue's images that an engine built the image on
+	Bases       []Application                // the catalogue's images that an engine built the image on
 	Paths       map[string]Facts             // by store path
 	Modules     map[string]map[string]string // store path → Go module that is linked into it → SPDX expression, concluded
 }
 
-// Application is the program for which an image is, by its definition.
+// Application is an image's program, as its definition describes it.
 type Application struct {
 	Facts
 	Program string // store path of its package; empty for an image that an engine built
@@ -24,7 +24,7 @@ type Application struct {
 	Release string // version of this module: v1.2.3
 }
 
-// Facts are what is known of a component. What is empty is not known.
+// Facts are what is known about a component. Empty fields are unknown.
 type Facts struct {
 	Name, Version string
 	PURL          string
@@ -43,8 +43,8 @@ const (
 	stdlib          = "stdlib" // module that is Go's standard library
 )
 
-// Describe adds what is known of components to a merged document. The application becomes a
-// component of its own, if none of the components is found to be it.
+// Describe adds facts to the components of a merged document. If no component is the
+// application, it adds one for it.
 func (d *Document) Describe(m Metadata) *Document {
 	described := *d
 	described.License = License{Expression: m.Application.License}
@@ -61,7 +61,8 @@ func (d *Document) Describe(m Metadata) *Document {
 	return &described
 }
 
-// component is the application, nil if one of the components is it.
+// component returns a component for the application, or nil if a component of the document is
+// the application.
 func (a Application) component(components map[string]*Component) *Component {
 	for _, c := range components {
 		if c.PURL == a.PURL {
@@ -109,8 +110,8 @@ func (m Metadata) applications() []Application {
 	return append([]Application{m.Application}, m.Bases...)
 }
 
-// owner is the store path that a component is, or is in; "" if there is none. In an image that
-// an engine built, only the place says it.
+// owner returns the store path that a component is, or is in, or "" if there is none. In an
+// image that an engine built, only the component's place shows it.
 func (c *Component) owner() string {
 	if owner, _, _ := strings.Cut(c.ID, separator); strings.HasPrefix(owner, storePrefix) {
 		return owner
@@ -126,8 +127,8 @@ func (c *Component) owner() string {
 
 const storePrefix = "/nix/store/"
 
-// over adds what is known of the application to what is known of its package. The package's
-// own names stay: a scanner would find the application twice.
+// over adds the facts about the application to the facts about its package. The package keeps
+// its own names, because a scanner would otherwise find the application twice.
 func (f Facts) over(app Facts) Facts {
 	f.Creator, f.License = cmp.Or(app.Creator, f.Creator), cmp.Or(app.License, f.License)
 	f.Source = cmp.Or(app.Source, f.Source)
@@ -151,7 +152,8 @@ func (f Facts) apply(c *Component) {
 }
 
 // describeModule describes a Go module that is linked into a program. The main module of the
-// application's own program is the application: Go does not write its version.
+// application's own program is the application, because Go does not record the main module's
+// version.
 func (m Metadata) describeModule(c *Component, owner string) {
 	if c.Name == stdlib {
 		c.License = License{"BSD-3-Clause", true} // https://go.dev/LICENSE
@@ -173,11 +175,11 @@ func (m Metadata) describeModule(c *Component, owner string) {
 	}
 }
 
-// hasRelease reports whether the version of a module is known: Go does not write that of the main
-// one.
+// hasRelease reports whether the version of a module is known. Go does not record the main
+// module's version.
 func (c *Component) hasRelease() bool { return c.Version != "" && c.Version != "(devel)" }
 
-// isMain reports whether a main module is that of the application.
+// isMain reports whether a main module is the application's.
 func (a Application) isMain(module, owner string) bool {
 	return owner != "" && owner == a.Program || a.Module != "" && (module == a.Module || strings.HasPrefix(module, a.Module+"/"))
 }
@@ -191,14 +193,14 @@ func (a Application) applyToMain(c *Component) {
 	facts.apply(c)
 }
 
-// GoPURL is the package URL of a Go module.
+// GoPURL returns the package URL of a Go module.
 // https://github.com/package-url/purl-spec/blob/main/types/golang-definition.json
 func GoPURL(module, version string) string {
 	namespace, name := path.Split(module)
 	return packageurl.NewPackageURL(packageurl.TypeGolang, strings.TrimSuffix(namespace, "/"), name, version, nil, "").ToString()
 }
 
-// escapeCPE quotes what is special in a component of a CPE name.
+// escapeCPE escapes special characters in a component of a CPE name.
 // https://nvlpubs.nist.gov/nistpubs/Legacy/IR/nistir7695.pdf
 func escapeCPE(text string) string {
 	var escaped strings.Builder
@@ -211,7 +213,7 @@ func escapeCPE(text string) string {
 	return escaped.String()
 }
 
-// home is the page of a component's makers, as far as the ecosystem says it.
+// home returns the home page of a component, if its ecosystem defines one.
 func home(c *Component) string {
 	purl, err := packageurl.FromString(c.PURL)
 	if err != nil {
@@ -221,7 +223,7 @@ func home(c *Component) string {
 	switch purl.Type {
 	case packageurl.TypeGolang:
 		if strings.Contains(c.Name, ".") {
-			return "https://" + c.Name // a module's path is where it is: https://go.dev/ref/mod#module-path
+			return "https://" + c.Name // a module's path is its location: https://go.dev/ref/mod#module-path
 		}
 	case packageurl.TypeNPM:
 		return "https://www.npmjs.com/package/" + full
@@ -243,7 +245,7 @@ func home(c *Component) string {
 	return ""
 }
 
-// LinkedModules lists the store paths with programs into which Go modules are linked.
+// LinkedModules lists the store paths that have programs with linked Go modules.
 func (d *Document) LinkedModules() []string {
 	var owners []string
 	for _, c := range d.Components {
@@ -254,7 +256,7 @@ func (d *Document) LinkedModules() []string {
 	return unique(owners)
 }
 
-// StorePaths lists the store paths of which the image has files, sorted.
+// StorePaths lists the store paths whose files are in the image, sorted.
 func (d *Document) StorePaths() []string {
 	var paths []string
 	for _, c := range d.Components {

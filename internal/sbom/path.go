@@ -2,10 +2,10 @@ package sbom
 
 import "slices"
 
-// Paths has a shortest way from an image to each of its components.
-type Paths struct{ from map[string]string } // ID → ID of what depends on it; "" for the image
+// Paths has a shortest path from an image to each of its components.
+type Paths struct{ from map[string]string } // ID → ID of a component that depends on it; "" for the image
 
-// Paths finds the ways to all components.
+// Paths returns the paths to all components.
 func (d *Document) Paths() Paths {
 	dependsOn := make(map[string][]string, len(d.Components))
 	for _, c := range d.Components {
@@ -33,8 +33,8 @@ func (d *Document) Paths() Paths {
 	return p
 }
 
-// To lists the IDs of the components on a shortest way from the image to a component, whose
-// own is the last. It is nil if the image does not reach the component.
+// To lists the IDs of the components on a shortest path from the image to a component. The
+// component's own ID is the last. It returns nil if the image does not reach the component.
 func (p Paths) To(id string) (way []string) {
 	for at, reached := p.from[id]; reached; at, reached = p.from[id] {
 		way = append(way, id)

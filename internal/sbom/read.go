@@ -11,8 +11,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Read reads a document that CycloneDX wrote. It is an error if the serial number is not
-// that of the content: then another version of libre, or somebody else, wrote it.
+// Read reads a document that CycloneDX wrote. It returns an error if the serial number does not
+// match the content, because then another version of libre, or somebody else, wrote it.
 func Read(cyclonedx []byte) (*Document, error) {
 	document, serial, err := read(cyclonedx)
 	if err == nil {
@@ -27,8 +27,8 @@ func Read(cyclonedx []byte) (*Document, error) {
 	return document, nil
 }
 
-// Decode reads a document that any version of libre wrote. It trusts what the document
-// says: verify first who signed it.
+// Decode reads a document that any version of libre wrote. It trusts the content: first verify
+// who signed it.
 func Decode(cyclonedx []byte) (*Document, error) {
 	document, _, err := read(cyclonedx)
 	if err != nil {
@@ -185,7 +185,7 @@ func properties(c *cdx.Component, name string) (values []string) {
 	return values
 }
 
-// list gives the elements of an optional list.
+// list returns the elements of an optional list.
 func list[T any](elements *[]T) []T {
 	if elements == nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/libresh/libre/internal/inspect"
 )
 
-// Scanner finds packages in images with the program libre-inspect. A store path of several
-// images is read once. The methods may be called from several goroutines at once.
+// Scanner finds packages in images with the program libre-inspect. It reads a store path of
+// several images only once. It is safe for concurrent use.
 type Scanner struct {
 	program inspect.Client[Question, Answer]
 	limits  Limits
@@ -22,14 +22,14 @@ type Scanner struct {
 	modules map[string]map[string]string // licenses by folder
 }
 
-// Question is about an image of a layout, about store paths, about vendored modules or, with
-// none, about the versions of the program's tools.
+// Question asks about an image of a layout, about store paths, or about vendored modules.
+// Without any of these it asks for the versions of the program's tools.
 type Question struct {
 	Layout     string       `json:",omitempty"` // folder of the OCI layout
 	Subject    Subject      `json:",omitzero"`  // the image in the layout
 	StorePaths []PlacedPath `json:",omitempty"`
 	Modules    string       `json:",omitempty"` // folder that `go mod vendor` made
-	Texts      bool         `json:",omitempty"` // read the texts of licenses in the image, and find no packages
+	Texts      bool         `json:",omitempty"` // read the license texts in the image, and find no packages
 	Limits     Limits       `json:",omitzero"`
 }
 
@@ -39,7 +39,7 @@ type PlacedPath struct {
 	Where     []string // absolute folders of the image: its own path, or "/" for the root directory
 }
 
-// Answer has what the question is about.
+// Answer has the results for a question.
 type Answer struct {
 	Document  *Document
 	Documents []*Document       `json:",omitempty"` // of the store paths, in their order
@@ -63,7 +63,7 @@ func newScanner(path string, limits Limits) *Scanner {
 	}
 }
 
-// Tools gives the tools that the program finds packages with.
+// Tools returns the tools with which the program finds packages.
 func (s *Scanner) Tools(ctx context.Context) ([]Tool, error) {
 	answer, err := s.ask(ctx, "asking "+inspect.Program+" for its version", Question{})
 	if err != nil {
@@ -101,7 +101,7 @@ func (s *Scanner) ModuleLicenses(ctx context.Context, vendor string) (map[string
 	return answer.Licenses, err
 }
 
-// LicenseTexts reads the texts of licenses in the files of an image of an OCI layout, by their
+// LicenseTexts returns the license texts in the files of an image of an OCI layout, by their
 // absolute paths in the image.
 func (s *Scanner) LicenseTexts(ctx context.Context, layout string, subject Subject) (map[string]string, error) {
 	layout, err := filepath.Abs(layout)
@@ -112,11 +112,11 @@ func (s *Scanner) LicenseTexts(ctx context.Context, layout string, subject Subje
 	return answer.Texts, err
 }
 
-// FromStorePaths lists the packages in each store path of a closure. It does not read
-// paths in known; the others must be in the store.
+// FromStorePaths lists the packages in each store path of a closure. It does not read paths in
+// known. The others must be in the store.
 func (s *Scanner) FromStorePaths(ctx context.Context, closure *Document, known Findings) (Findings, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock() // what another image has too is read once
+	defer s.mu.Unlock() // another image's store paths are not read twice
 	found := Findings{}
 	var missing []Component
 	var question Question
@@ -145,7 +145,7 @@ func (s *Scanner) FromStorePaths(ctx context.Context, closure *Document, known F
 	return found, nil
 }
 
-// placed is a store path with its places, as a key.
+// placed returns a key for a store path with its places.
 func (c *Component) placed() string {
 	return strings.Join(append([]string{c.StorePath}, c.Where...), "\x00")
 }

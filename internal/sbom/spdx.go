@@ -180,7 +180,7 @@ func (d *Document) spdxComponent(c Component, id string) spdxPackage {
 	return component
 }
 
-// spdxPatch is a patch as a comment: version 2.3 of the format has no better place.
+// spdxPatch returns a comment for a patch, because SPDX 2.3 has no better place.
 func (d *Document) spdxPatch(patch Patch) spdxAnnotation {
 	words := []string{"patch", patch.Name, patch.Hash}
 	if patch.URL != "" {
@@ -207,7 +207,7 @@ func spdxLicenseOf(license License) (declared, concluded string) {
 	}
 }
 
-// spdxLicenses defines the licenses that SPDX does not list.
+// spdxLicenses returns definitions of the licenses that SPDX does not list.
 func (d *Document) spdxLicenses() []spdxLicense {
 	all := license.Refs(d.License.Expression)
 	for _, c := range d.Components {
@@ -221,7 +221,7 @@ func (d *Document) spdxLicenses() []spdxLicense {
 	return defined
 }
 
-// spdxEntity is who made something, by URL or email address.
+// spdxEntity returns a URL or email address as the name of a person or an organisation.
 func spdxEntity(creator string) string {
 	switch {
 	case creator == "":
@@ -248,8 +248,8 @@ func (d *Document) spdxDependencies(ids map[string]string) []spdxRelationship {
 	return all
 }
 
-// spdxID gives an ID with the name, for people, and a hash, since only letters, digits,
-// dots and dashes are allowed.
+// spdxID returns an ID with the component's name, for people, and a hash, because only letters,
+// digits, dots and dashes are allowed.
 func spdxID(c Component) string {
 	sum := sha256.Sum256([]byte(c.ID))
 	name := strings.Map(func(r rune) rune {

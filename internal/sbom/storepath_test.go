@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// store is a closure whose store paths are in a folder of the test's.
+// store returns a closure whose store paths are in a folder of the test's.
 func store(t testing.TB, contents map[string]map[string]string, root string, closure ...nix.PathInfo) *Document {
 	t.Helper()
 	d, err := FromClosure(subject("docs-hello-default"), closure, root)

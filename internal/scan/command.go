@@ -14,12 +14,12 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// mostOutput is how much of an external scanner's output is kept, in bytes.
+// mostOutput is the number of bytes that are kept of an external scanner's output.
 const mostOutput = 64 << 20
 
 // RunCommand runs an external scanner without a shell. In its arguments {sbom} stands for a
-// file with a CycloneDX SBOM, {vex} for one with OpenVEX. It gives what the scanner printed;
-// where that ended with an error, both.
+// file with a CycloneDX SBOM, and {vex} for one with OpenVEX. It returns the scanner's output,
+// with an error if the scanner fails.
 func RunCommand(ctx context.Context, command []string, cyclonedx, openVEX []byte) (output []byte, err error) {
 	dir, err := os.MkdirTemp("", "libre-scan-")
 	if err != nil {
@@ -38,7 +38,7 @@ func RunCommand(ctx context.Context, command []string, cyclonedx, openVEX []byte
 		args[i] = replace.Replace(arg)
 	}
 	cmd := process.Command(ctx, command[0], args...)
-	cmd.Env = process.Environment("GRYPE_*", "TRIVY_*") // such as the folder of their database
+	cmd.Env = process.Environment("GRYPE_*", "TRIVY_*") // such as the folder of the scanner's database
 	out, log := process.Capture{Most: mostOutput}, process.Capture{Most: 64 << 10, End: true}
 	cmd.Stdout, cmd.Stderr = &out, &log
 	err = cmd.Run()
@@ -53,7 +53,7 @@ func RunCommand(ctx context.Context, command []string, cyclonedx, openVEX []byte
 	return out.Bytes(), err
 }
 
-// lastLine is what a program said last.
+// lastLine returns the last line of a program's log.
 func lastLine(log []byte) string {
 	lines := strings.Split(strings.TrimSpace(text.Output(string(log))), "\n")
 	if last := text.Short(lines[len(lines)-1], 400); last != "" {

@@ -21,7 +21,7 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Limits of what a server may send, in bytes: several times what grype's databases have.
+// Limits in bytes of a server's answers, several times the size of grype's.
 const (
 	mostListing = 1 << 20
 	mostArchive = 2 << 30
@@ -42,8 +42,8 @@ var (
 	schema6        = regexp.MustCompile(`^v?6(\.|$)`)
 )
 
-// openURL gives the database of an address. While the server does not answer, the one that
-// the store has is used until it is too old.
+// openURL returns the database at an address. If the server does not answer, it returns the
+// stored database, until that is too old.
 func (s *Store) openURL(ctx context.Context, source string) (*Opened, error) {
 	u, err := url.Parse(source)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -88,7 +88,7 @@ func (s *Store) update(ctx context.Context, source string, u *url.URL, is kept, 
 	})
 }
 
-// isListing tells listings and folders from archives and databases, by their names.
+// isListing distinguishes listings and folders from archives and databases, by their names.
 func isListing(u *url.URL) bool {
 	for _, ending := range []string{".db", ".tar", ".zst", ".gz", ".tgz"} {
 		if strings.HasSuffix(u.Path, ending) {
@@ -98,7 +98,7 @@ func isListing(u *url.URL) bool {
 	return true
 }
 
-// listingOf gives the address of the listing in a folder, as grype does.
+// listingOf returns the address of the listing in a folder, as grype does.
 func listingOf(u *url.URL) *url.URL {
 	if strings.HasSuffix(u.Path, ".json") {
 		return u
@@ -106,7 +106,7 @@ func listingOf(u *url.URL) *url.URL {
 	return u.JoinPath("v6", "latest.json")
 }
 
-// archiveOf gives the address of an archive beside its listing.
+// archiveOf returns the address of an archive beside its listing.
 func archiveOf(listing *url.URL, name string) *url.URL {
 	u := *listing
 	u.Path = path.Join(path.Dir(listing.Path), path.Clean("/"+name))
@@ -136,7 +136,7 @@ func (s *Store) newest(ctx context.Context, u *url.URL) (*listing, error) {
 	return newest, nil
 }
 
-// readListing reads a listing, and checks what it says.
+// readListing reads and checks a listing.
 func readListing(text []byte) (*listing, error) {
 	var newest listing
 	if err := json.Unmarshal(text, &newest); err != nil {
@@ -153,7 +153,7 @@ func readListing(text []byte) (*listing, error) {
 	return &newest, nil
 }
 
-// download writes the answer of a server into a file. checksum may be empty.
+// download writes a server's answer into a file. checksum may be empty.
 func (s *Store) download(ctx context.Context, u *url.URL, checksum, file string) error {
 	fail := func(err error) error {
 		return &fault.Fault{Doing: "downloading " + publicSource(u.String()), Err: err, Fix: "run the same command again, or give another database with --db"}

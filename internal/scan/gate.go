@@ -1,9 +1,8 @@
 package scan
 
-// Added returns the findings of an image that are as bad as a severity or worse, that no
-// statement settles, and that a former image does not have. A finding is the same if it has
-// an ID in common and its component has the same name: another version of the component, or
-// another place, does not make it a new one.
+// Added returns the findings of an image that have at least a severity, that no statement
+// settles, and that a former image does not have. Two findings are the same if they have an ID
+// in common and their components have the same name, even if the version or the place differs.
 func Added(former, image Image, gate Severity) []Finding {
 	type key struct{ id, component string }
 	known := map[key]bool{}

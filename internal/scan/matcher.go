@@ -10,8 +10,8 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// Question asks the program libre-inspect for what the database in a folder has for
-// components. Without components it is about the database itself.
+// Question asks libre-inspect which vulnerabilities the database in a folder has for
+// components. Without components it asks about the database itself.
 type Question struct {
 	Database   string // folder with vulnerability.db
 	Index      bool   // make the indexes first, which a downloaded database lacks
@@ -19,17 +19,17 @@ type Question struct {
 	Memory     int64 // limit in bytes
 }
 
-// Component is what a component is found by. The ID is what the reply calls it.
+// Component has the fields by which the database is searched. The reply refers to it by ID.
 type Component struct {
 	ID, Name, Version, Type, PURL string
 	CPEs                          []string `json:",omitempty"`
 }
 
-// Reply is the program's answer.
+// Reply is the answer of libre-inspect.
 type Reply struct {
 	Database  Database
 	Matches   []Match
-	Unmatched []string // IDs of the components that cannot be found in any database: without a version or a known ecosystem
+	Unmatched []string // IDs of the components that no database can have: without a version or a known ecosystem
 }
 
 // Matcher compares components with the database. Close it after use.
@@ -38,11 +38,11 @@ type Matcher struct {
 	memory  int64
 }
 
-// defaultMemory is several times what 20,000 components need.
+// defaultMemory is several times the memory that 20,000 components need.
 const defaultMemory = 4 << 30
 
-// NewMatcher finds the program beside libre or in PATH. memory limits what it uses, in
-// bytes; 0 is the default.
+// NewMatcher finds libre-inspect beside libre or in PATH. memory limits its memory, in bytes; 0
+// is the default.
 func NewMatcher(memory int64) (*Matcher, error) {
 	path, err := inspect.Find()
 	if err != nil {
@@ -51,7 +51,7 @@ func NewMatcher(memory int64) (*Matcher, error) {
 	return NewMatcherAt(path, memory), nil
 }
 
-// NewMatcherAt is NewMatcher with the path of the program.
+// NewMatcherAt is like NewMatcher with the path of libre-inspect.
 func NewMatcherAt(path string, memory int64) *Matcher {
 	return &Matcher{
 		program: inspect.Client[Question, Reply]{Path: path, Task: inspect.Vulnerabilities},
@@ -62,15 +62,15 @@ func NewMatcherAt(path string, memory int64) *Matcher {
 // Close ends the program.
 func (m *Matcher) Close() { m.program.Close() }
 
-// describe reads what the database of a source is. It makes its indexes first where index is
-// true.
+// describe reads the description of a source's database. If index is true, it makes the
+// database's indexes first.
 func (m *Matcher) describe(ctx context.Context, source, dir string, index bool) (Database, error) {
 	answer, err := m.program.Ask(ctx, "reading "+publicSource(source), Question{Database: dir, Index: index, Memory: m.memory})
 	return answer.Database, err
 }
 
-// match looks up the components of a document. The reply calls them by their number: an ID
-// may be no text.
+// match looks up the components of a document. The reply refers to them by number, because an
+// ID may not be valid text.
 func (m *Matcher) match(ctx context.Context, dir string, document *sbom.Document) (Reply, error) {
 	question := Question{Database: dir, Memory: m.memory, Components: make([]Component, len(document.Components))}
 	for i, c := range document.Components {

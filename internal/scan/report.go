@@ -12,11 +12,11 @@ import (
 	"github.com/libresh/libre/internal/vex"
 )
 
-// Report is the result of a scan. Its JSON is that of `libre scan --json`.
+// Report is the result of a scan, in the form of `libre scan --json`.
 type Report struct {
-	Database Database `json:"database"`         // that was used
+	Database Database `json:"database"`         // the database that was used
 	Images   []Image  `json:"images"`           // one for each platform
-	Failed   []string `json:"failed,omitempty"` // what could not be scanned, and why: vulnerabilities of it are not known
+	Failed   []string `json:"failed,omitempty"` // images that could not be scanned, and why: their vulnerabilities are not known
 }
 
 // Image is one image for one platform.
@@ -24,12 +24,12 @@ type Image struct {
 	Name       string    `json:"image"` // APP/COMPONENT/VARIANT, or a reference
 	Platform   string    `json:"platform"`
 	Digest     string    `json:"digest"`              // of the platform's manifest
-	Components int       `json:"components"`          // how many the SBOM lists
+	Components int       `json:"components"`          // number of components in the SBOM
 	Unmatched  []string  `json:"unmatched,omitempty"` // names of components that no database can have: without a version or a known ecosystem
 	Findings   []Finding `json:"findings"`            // the worst first
 
-	Root     string         `json:"-"` // what ways begin with
-	File     string         `json:"-"` // of the definition, in the catalogue; empty if it is not known
+	Root     string         `json:"-"` // first name of all ways
+	File     string         `json:"-"` // path of the definition in the catalogue; empty if it is not known
 	Document *sbom.Document `json:"-"`
 }
 
@@ -43,12 +43,12 @@ type Finding struct {
 
 // Found is the component of a finding.
 type Found struct {
-	ID      string `json:"ref"`  // in the SBOM
+	ID      string `json:"ref"`  // ID in the SBOM
 	Name    string `json:"name"` // of the component
 	Version string `json:"version,omitempty"`
 	Type    string `json:"type,omitempty"` // its ecosystem
 	PURL    string `json:"purl,omitempty"`
-	By      By     `json:"matchedBy"` // what of it the database names
+	By      By     `json:"matchedBy"` // field by which the database has the component
 }
 
 // Answer is the statement about a finding.
@@ -68,11 +68,11 @@ func (f *Finding) Settled() bool { return f.Answer != nil && f.Answer.Status.Set
 // Fixable reports whether there is a version without the vulnerability.
 func (f *Finding) Fixable() bool { return len(f.FixedIn) > 0 }
 
-// WayText is the way in one line: docs/backend → python3 → openssl.
+// WayText returns the way in one line: docs/backend → python3 → openssl.
 func (f *Finding) WayText() string { return strings.Join(f.Way, " → ") }
 
-// Scan looks up what a document lists, and the statement about each finding. image has a
-// name and a root.
+// Scan looks up the components of a document, and adds the statement about each finding. image
+// needs a name and a root.
 func (m *Matcher) Scan(ctx context.Context, database *Opened, image Image, document *sbom.Document, answers *vex.Answers) (Image, error) {
 	answer, err := m.match(ctx, database.dir, document)
 	if err != nil {
@@ -110,7 +110,7 @@ func (m *Matcher) Scan(ctx context.Context, database *Opened, image Image, docum
 	return image, nil
 }
 
-// numbered is the component that a reply calls by its number.
+// numbered returns the component that has a number in a reply.
 func numbered(document *sbom.Document, number string) sbom.Component {
 	n, err := strconv.Atoi(number)
 	if err != nil || n < 0 || n >= len(document.Components) {
@@ -119,8 +119,8 @@ func numbered(document *sbom.Document, number string) sbom.Component {
 	return document.Components[n]
 }
 
-// way names what is on the way to a component. The store path that becomes the root folder is
-// the image itself.
+// way returns the names of the components on a way. The store path that becomes the root
+// directory is the image itself.
 func way(root string, ids []string, byID map[string]*sbom.Component) []string {
 	names := []string{root}
 	for _, id := range ids {
@@ -144,22 +144,22 @@ func worseFirst(a, b Finding) int {
 	)
 }
 
-// Keep drops the findings that a condition does not hold for.
+// Keep drops the findings for which a condition is false.
 func (r *Report) Keep(holds func(*Finding) bool) {
 	for i := range r.Images {
 		r.Images[i].Findings = slices.DeleteFunc(r.Images[i].Findings, func(f Finding) bool { return !holds(&f) })
 	}
 }
 
-// Tally counts vulnerabilities, each once by its name, however many components, platforms and
+// Tally counts vulnerabilities, each once by its name, even if several components, platforms or
 // images have it.
 type Tally struct {
 	Vulnerabilities int
-	BySeverity      map[Severity]int // each vulnerability counts as the worst of its findings
-	Images          int              // that have any, by name
+	BySeverity      map[Severity]int // a vulnerability has the worst severity of its findings
+	Images          int              // number of images with vulnerabilities, by name
 }
 
-// Tally counts the vulnerabilities of the findings that a condition holds for.
+// Tally counts the vulnerabilities of the findings for which a condition is true.
 func (r *Report) Tally(holds func(*Finding) bool) Tally {
 	worst, images := map[string]Severity{}, map[string]bool{}
 	for _, image := range r.Images {
@@ -180,8 +180,8 @@ func (r *Report) Tally(holds func(*Finding) bool) Tally {
 	return tally
 }
 
-// Time is that of the newest image: a report of the same images and database has the same
-// time, whenever it is made.
+// Time returns the time of the newest image. So a report of the same images and database always
+// has the same time.
 func (r *Report) Time() time.Time {
 	newest := r.Database.Built
 	for _, image := range r.Images {

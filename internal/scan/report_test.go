@@ -39,7 +39,7 @@ func document(components ...sbom.Component) *sbom.Document {
 
 const store = "/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-"
 
-// docs is an image whose server has a vulnerable module, beside a vulnerable library.
+// docs returns an image whose server has a vulnerable module, beside a vulnerable library.
 func docs() *sbom.Document {
 	return document(
 		sbom.Component{ID: store + "rootfs", Name: "docs-backend-rootfs", Type: "nix", StorePath: store + "rootfs", Where: []string{"/"}, DependsOn: []string{store + "server-1.0", store + "python3-3.13"}},

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// SARIFLog is a report in SARIF 2.1.0, which code scanning of forges reads.
+// SARIFLog is a report in SARIF 2.1.0, the format that forges read for code scanning.
 // https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 type SARIFLog struct {
 	Schema  string     `json:"$schema"`
@@ -25,7 +25,7 @@ type sarifRun struct {
 	Properties  any               `json:"properties,omitempty"`
 }
 
-// sarifInvocation says whether all was scanned, and what was not.
+// sarifInvocation says whether all images were scanned, and which were not.
 type sarifInvocation struct {
 	ExecutionSuccessful        bool                `json:"executionSuccessful"`
 	ToolExecutionNotifications []sarifNotification `json:"toolExecutionNotifications,omitempty"`
@@ -61,7 +61,7 @@ type sarifResult struct {
 	Message             sarifText          `json:"message"`
 	Locations           []sarifLocation    `json:"locations"`
 	PartialFingerprints map[string]string  `json:"partialFingerprints"`
-	Suppressions        []sarifSuppression `json:"suppressions"` // empty: not suppressed; absent would be unknown
+	Suppressions        []sarifSuppression `json:"suppressions"` // empty: not suppressed; absent: unknown
 }
 
 type sarifLocation struct {
@@ -86,9 +86,9 @@ type sarifSuppression struct {
 	Justification string `json:"justification,omitempty"`
 }
 
-// SARIF makes a SARIF log of a report. A result is at the definition of its image, because
-// forges show results in files; that of a published image is at the image's name. What
-// statements settle is suppressed.
+// SARIF returns a report as a SARIF log. A result is located at the definition of its image,
+// because forges show results in files. A result of a published image is located at the image's
+// name. Findings that statements settle are suppressed.
 func SARIF(report *Report, version string) *SARIFLog {
 	invocation := sarifInvocation{ExecutionSuccessful: len(report.Failed) == 0}
 	for _, failure := range report.Failed {
@@ -102,7 +102,7 @@ func SARIF(report *Report, version string) *SARIFLog {
 		for _, finding := range image.Findings {
 			result := sarifOf(&image, &finding)
 			if fingerprint := result.PartialFingerprints["libre/v1"]; seen[fingerprint] {
-				continue // another platform's
+				continue // on another platform
 			} else {
 				seen[fingerprint] = true
 			}
@@ -130,8 +130,8 @@ func ruleOf(f *Finding) sarifRule {
 	return rule
 }
 
-// securitySeverity is the score by which GitHub sorts results: above 9.0 is critical, 7.0
-// to 8.9 high, 4.0 to 6.9 medium, below low.
+// securitySeverity returns the score by which GitHub sorts results: critical from 9.0, high
+// from 7.0, medium from 4.0, and low below.
 func securitySeverity(f *Finding) string {
 	if f.CVSS > 0 {
 		return fmt.Sprintf("%.1f", f.CVSS)
@@ -168,7 +168,8 @@ func level(s Severity) string {
 	return "note"
 }
 
-// uriOf writes a reference as a relative URI: registry.example/docs:1 would have a scheme.
+// uriOf returns a reference as a relative URI, because registry.example/docs:1 could be read as
+// a URI with a scheme.
 func uriOf(reference string) string {
 	return strings.NewReplacer("%", "%25", ":", "%3A", "@", "%40", " ", "%20").Replace(reference)
 }

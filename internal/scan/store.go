@@ -22,10 +22,11 @@ import (
 const (
 	// Distribution is where grype's databases are published.
 	Distribution = "https://grype.anchore.io/databases"
-	// DefaultMaxAge is how old a database may be, as for grype.
+	// DefaultMaxAge is the greatest age of a database, as in grype.
 	DefaultMaxAge = 5 * 24 * time.Hour
 
-	// checkEvery is how long a database is used without asking for a newer one, as by grype.
+	// checkEvery is how long a database is used before the server is asked for a newer one, as in
+	// grype.
 	checkEvery = 2 * time.Hour
 	fileName   = "vulnerability.db"
 
@@ -34,12 +35,12 @@ const (
 
 // Store keeps databases in a folder.
 type Store struct {
-	Dir       string // in the cache; made when it is needed
+	Dir       string // in the cache; made when needed
 	Matcher   *Matcher
 	Transport http.RoundTripper
 	MaxAge    time.Duration // 0: DefaultMaxAge
 	Now       func() time.Time
-	Note      func(format string, args ...any) // tells what takes time, and what does not stop a scan
+	Note      func(format string, args ...any) // reports slow work, and errors that do not stop a scan
 }
 
 // Opened is a database that is ready to be searched.
@@ -48,21 +49,25 @@ type Opened struct {
 	dir string
 }
 
-// kept describes the database that the store has of a source. It is written last, so a
-// folder that it does not name is left from a run that was killed.
+// kept describes a source's database in the store. It is written last, so a folder without a
+// description was left by a killed run.
 type kept struct {
 	Database
-	Folder  string    // below the store's
+	Folder  string    // below the store's folder
 	Key     string    // of its content: the archive's checksum, or the file's path, size and time
 	Size    int64     // of vulnerability.db
 	Checked time.Time // when the source was last asked
 }
 
-// Open gives the database of a source: a folder with vulnerability.db, which is read where
-// it is; a file, which is a database or an archive of one; an https:// address of a file, of
-// a listing (…/latest.json) or of the folder that has v6/latest.json; "" is Distribution. It
-// asks a server once in two hours. A database that is missing, broken, of another schema or
-// older than MaxAge is an error of one line.
+// Open returns the database of a source, which is one of:
+//   - a folder with vulnerability.db, which is read in place;
+//   - a file: a database, or an archive of one;
+//   - an https:// address of a file, of a listing (…/latest.json), or of the folder that has
+//     v6/latest.json;
+//   - "", which means Distribution.
+//
+// It asks a server at most once in two hours. If the database is missing, broken, of another
+// schema, or older than MaxAge, it returns an error of one line.
 func (s *Store) Open(ctx context.Context, source string) (*Opened, error) {
 	if source == "" {
 		source = Distribution
@@ -104,8 +109,8 @@ func (s *Store) open(ctx context.Context, source string) (*Opened, error) {
 	return s.keep(ctx, path, key, func(dir string) error { return unpackFile(path, path, filepath.Join(dir, fileName)) })
 }
 
-// openFolder reads the database of a folder where it is. grype's own cache has it in a
-// folder named after the schema.
+// openFolder reads the database of a folder in place. grype's own cache has it in a subfolder
+// with the schema's name.
 func (s *Store) openFolder(ctx context.Context, dir string) (*Opened, error) {
 	if _, err := os.Stat(filepath.Join(dir, fileName)); err != nil {
 		if _, err := os.Stat(filepath.Join(dir, "6", fileName)); err == nil {
@@ -124,7 +129,8 @@ func unreadable(err error) error {
 	return &fault.Fault{Err: err, Fix: "give another with --db; grype's schema 6 is needed"}
 }
 
-// kept reads what the store has of a source, if that is whole.
+// kept returns the description of a source's database in the store, if the database is
+// complete.
 func (s *Store) kept(source string) (is kept, ok bool) {
 	text, err := os.ReadFile(s.indexOf(source))
 	if err != nil || json.Unmarshal(text, &is) != nil || is.Folder != filepath.Base(is.Folder) {
@@ -135,7 +141,7 @@ func (s *Store) kept(source string) (is kept, ok bool) {
 	return is, err == nil && info.Size() == is.Size
 }
 
-// Has reports whether the store has the database of a source, of whatever age.
+// Has reports whether the store has the database of a source, regardless of its age.
 func (s *Store) Has(source string) bool {
 	_, ok := s.kept(source)
 	return ok
@@ -147,7 +153,7 @@ func (s *Store) indexOf(source string) string {
 	return filepath.Join(s.Dir, fmt.Sprintf("%x.json", sha256.Sum256([]byte(source))))
 }
 
-// keep puts a database into the store. write writes vulnerability.db into a folder.
+// keep adds a database to the store. write must write vulnerability.db into the given folder.
 func (s *Store) keep(ctx context.Context, source, key string, write func(dir string) error) (*Opened, error) {
 	if err := private.Folder(s.Dir); err != nil {
 		return nil, err
@@ -178,18 +184,18 @@ func (s *Store) keep(ctx context.Context, source, key string, write func(dir str
 	return is.opened(s.Dir), nil
 }
 
-// unused is how long a database that was replaced, or that a killed run left, is kept:
+// unused is how long a replaced database, or one that a killed run left, is kept, because
 // another run may be about to read it.
 const unused = 24 * time.Hour
 
-// sweep removes the databases that are not used.
+// sweep removes unused databases.
 func (s *Store) sweep() {
 	for _, folder := range s.unused(time.Now().Add(-unused)) {
 		os.RemoveAll(folder)
 	}
 }
 
-// unused lists the folders that no index names, and that were made before a time.
+// unused lists the folders without an index that were made before a time.
 func (s *Store) unused(before time.Time) (folders []string) {
 	used := map[string]bool{}
 	indexes, _ := filepath.Glob(filepath.Join(s.Dir, "*.json"))
@@ -208,8 +214,8 @@ func (s *Store) unused(before time.Time) (folders []string) {
 	return folders
 }
 
-// Stale lists what can be removed of the databases that were last searched before a time:
-// of each, what says that it is there comes first.
+// Stale lists the files and folders of databases that were last searched before a time. The
+// index of each database comes before its folder.
 func (s *Store) Stale(before time.Time) []string {
 	var stale []string
 	indexes, _ := filepath.Glob(filepath.Join(s.Dir, "*.json"))
@@ -238,7 +244,7 @@ func (s *Store) write(source string, is kept) error {
 	return atomicfile.Write(s.indexOf(source), text, 0o600)
 }
 
-// Age is how long ago a database was built.
+// Age returns how long ago a database was built.
 func (d Database) Age(now time.Time) time.Duration { return max(now.Sub(d.Built), 0) }
 
 func (s *Store) maxAge() time.Duration {
@@ -248,7 +254,7 @@ func (s *Store) maxAge() time.Duration {
 	return s.MaxAge
 }
 
-// clockSkew is how far the clock of who built a database may be ahead of ours.
+// clockSkew is the accepted difference between our clock and that of the database's builder.
 const clockSkew = 24 * time.Hour
 
 func (s *Store) checkAge(is Database) error {
@@ -267,7 +273,7 @@ func (s *Store) checkAge(is Database) error {
 	return nil
 }
 
-// days describes an age.
+// days returns an age in words.
 func days(age time.Duration) string {
 	switch n := int(age / (24 * time.Hour)); {
 	case n == 1:
@@ -281,7 +287,7 @@ func days(age time.Duration) string {
 	return "1 hour"
 }
 
-// publicSource leaves the login and the query out of an address.
+// publicSource returns an address without its login and query.
 func publicSource(source string) string {
 	if u, err := url.Parse(source); err == nil && u.Host != "" {
 		u.User, u.RawQuery, u.Fragment = nil, "", ""
@@ -290,7 +296,7 @@ func publicSource(source string) string {
 	return source
 }
 
-// Describe says of what day a database is, for people.
+// Describe returns the date of a database in words.
 func (d Database) Describe(now time.Time) string {
 	return fmt.Sprintf("vulnerability database of %s, %s old, from %s", d.Built.Format(time.DateOnly), days(d.Age(now)), publicSource(d.From))
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// mostDatabase limits a database, in bytes: about ten times what grype's has.
+// mostDatabase is the largest size of a database in bytes, about ten times that of grype's.
 const mostDatabase = 16 << 30
 
-// unpackFile writes the database in the file of a source: the file itself, or vulnerability.db
-// of a tarball, which gzip or Zstandard may have compressed.
+// unpackFile writes the database in a source's file: the file itself, or vulnerability.db in a
+// tarball, plain or compressed by gzip or Zstandard.
 func unpackFile(source, file, into string) error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -38,7 +38,7 @@ func unpackFile(source, file, into string) error {
 	return nil
 }
 
-// databaseIn finds the database by the first bytes of each format.
+// databaseIn finds the database. It recognises each format by its first bytes.
 func databaseIn(in *bufio.Reader) (database io.Reader, done func(), err error) {
 	done = func() {}
 	begins := func(magic string) bool {

@@ -13,9 +13,9 @@ import (
 	"github.com/libresh/libre/internal/vex"
 )
 
-// VDR makes a CycloneDX 1.6 vulnerability disclosure report: a document of its own, whose
-// vulnerabilities link to the components of the images' SBOMs. The same report gives the
-// same bytes.
+// VDR makes a CycloneDX 1.6 vulnerability disclosure report: a separate document whose
+// vulnerabilities link to the components in the images' SBOMs. The same report gives the same
+// bytes.
 // https://cyclonedx.org/capabilities/vdr/
 func VDR(report *Report, version string) ([]byte, error) {
 	bom := cdx.NewBOM()
@@ -62,14 +62,14 @@ func VDR(report *Report, version string) ([]byte, error) {
 	return encode(bom), nil
 }
 
-// encode cannot fail: it writes to memory what is made here.
+// encode cannot fail, because it writes documents from this package to memory.
 func encode(bom *cdx.BOM) []byte {
 	var b bytes.Buffer
 	_ = cdx.NewBOMEncoder(&b, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).EncodeVersion(bom, cdx.SpecVersion1_6)
 	return b.Bytes()
 }
 
-// unlessSeen leaves out images that are in a report under several tags.
+// unlessSeen drops duplicates: images that a report lists under several tags.
 func unlessSeen(components []cdx.Component) *[]cdx.Component {
 	var all []cdx.Component
 	for _, c := range components {
@@ -94,8 +94,8 @@ func addAffected(all *[]cdx.Affects, link, version string) {
 	*all = append(*all, affected)
 }
 
-// vulnerabilityOf makes the entry of a finding, which findings with the same ID and the same
-// statement share.
+// vulnerabilityOf makes the entry of a finding. Findings with the same ID and the same
+// statement share an entry.
 func vulnerabilityOf(f *Finding) cdx.Vulnerability {
 	entry := cdx.Vulnerability{
 		BOMRef: f.ID, ID: f.ID, Description: f.Description, Affects: &[]cdx.Affects{},
@@ -146,7 +146,7 @@ func rating(f *Finding) cdx.VulnerabilityRating {
 	return rating
 }
 
-// states are the words of CycloneDX.
+// states maps statuses to CycloneDX's words.
 var states = map[vex.Status]cdx.ImpactAnalysisState{
 	vex.NotAffected: cdx.IASNotAffected, vex.Affected: cdx.IASExploitable,
 	vex.UnderInvestigation: cdx.IASInTriage, vex.Fixed: cdx.IASResolved,

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Build is how Containerfiles are built.
+// Build configures how Containerfiles are built.
 type Build struct {
 	TrustUpstream bool             // build even if steps cannot be isolated from this machine
 	Proxy         string           // URL for the steps, or env://VARIABLE; empty for none
@@ -30,11 +30,11 @@ func (b *Build) keys(dir string) []key {
 	}
 }
 
-// secretName is the id of a secret or an agent in RUN --mount.
+// secretName matches the id of a secret or an agent in RUN --mount.
 var secretName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z._-]*$`)
 
-// secrets takes where each value comes from, and the apps that may have it. Any upstream
-// could read it otherwise, by naming it in its Containerfile.
+// secrets reads where each value comes from, and which apps may have it. Without this list, any
+// upstream could read a secret by naming it in its Containerfile.
 func secrets(into *map[string]containerfile.Secret, dir string) reader {
 	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.MappingNode {
@@ -47,7 +47,7 @@ func secrets(into *map[string]containerfile.Secret, dir string) reader {
 				return at.wrongKey(name, "a name starts with a letter, a digit or _, followed by letters, digits, _ - .")
 			}
 			here.expected, here.example = "environment or file, and apps", name.Value+": {environment: VARIABLE, apps: [docs]}"
-			if value.Kind == yaml.ScalarNode && value.Value != "" { // which may be the secret
+			if value.Kind == yaml.ScalarNode && value.Value != "" { // the value may be the secret
 				return here.fault(value, here.path+" is a value, expected "+here.expected, "for example: "+here.example)
 			}
 			var secret containerfile.Secret
@@ -107,7 +107,7 @@ func checkProxy(value string) error {
 	return errWord
 }
 
-// flag takes true or false.
+// flag reads true or false.
 func flag(into *bool) reader {
 	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.ScalarNode || node.Value != "true" && node.Value != "false" {

@@ -8,10 +8,11 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Cache is a binary cache of Nix that gets what was built. Both are empty for none.
+// Cache is a Nix binary cache that receives built outputs. Both fields are empty if there is
+// none.
 type Cache struct {
 	To  string // file://, https:// or s3://
-	Key string // secret key that signs: a file, which has an absolute path, or env://VARIABLE
+	Key string // secret key for signing: a file with an absolute path, or env://VARIABLE
 }
 
 func (c *Cache) keys() []key {
@@ -21,7 +22,7 @@ func (c *Cache) keys() []key {
 	}
 }
 
-// readCache takes both keys, or neither.
+// readCache reads both keys, or neither.
 func readCache(into *Cache, dir string) reader {
 	return func(at location, node *yaml.Node) error {
 		if err := mapping(into.keys())(at, node); err != nil {

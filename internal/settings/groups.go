@@ -12,7 +12,7 @@ import (
 
 var groupName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
 
-// readGroups takes names, each with a list of selections.
+// readGroups reads names, each with a list of selections.
 func (s *Settings) readGroups(at location, node *yaml.Node) error {
 	if node.Kind != yaml.MappingNode {
 		return at.wrong(node, "")

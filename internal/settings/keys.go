@@ -14,13 +14,13 @@ import (
 // key is a key of libre.yaml, or of a mapping in it. To add a setting, add a key.
 type key struct {
 	name     string
-	variable string // that overrides it; empty for none
+	variable string // environment variable that overrides it; empty for none
 	expected string // describes the values that are allowed
 	example  string // in YAML, on one line
 	read     reader
 }
 
-// keys are the keys of a libre.yaml in dir.
+// keys returns the keys of a libre.yaml in dir.
 func (s *Settings) keys(dir string) []key {
 	return []key{
 		{"registry", "LIBRE_REGISTRY", "REGISTRY[/NAMESPACE]", "registry: registry.example/coop", text(&s.Registry, registry.CheckPrefix)},
@@ -59,8 +59,8 @@ func authorities(into **web.Authorities, dir string) reader {
 	}
 }
 
-// inFolder is the path of a file that libre.yaml in a folder names. It leaves "" and
-// env://VARIABLE as they are.
+// inFolder returns the path of a file that a libre.yaml in dir names. It returns "" and
+// env://VARIABLE unchanged.
 func inFolder(dir, file string) string {
 	if file == "" || filepath.IsAbs(file) || strings.Contains(file, "://") {
 		return file

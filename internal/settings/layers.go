@@ -1,6 +1,6 @@
 package settings
 
-// Layers are those of all images of the catalogue.
+// Layers configures the layers of all images of the catalogue.
 type Layers struct {
 	Compression string // gzip or zstd; empty for gzip
 }

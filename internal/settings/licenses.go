@@ -18,7 +18,7 @@ func licenseKeys(p *license.Policy) []key {
 	}
 }
 
-// licenseExceptions takes the components that are allowed all the same.
+// licenseExceptions reads the components that are allowed in spite of their licenses.
 func licenseExceptions(into *[]license.Exception) reader {
 	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.SequenceNode {

@@ -8,7 +8,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Limits bound what libre accepts from others. Zero stands for the default.
+// Limits limit what libre accepts from others. Zero means the default.
 type Limits struct {
 	Archive     int64         // bytes of an upstream's archive, unpacked
 	Image       int64         // bytes of an image's layers, unpacked for its SBOM
@@ -17,7 +17,7 @@ type Limits struct {
 	Attachment  int64         // bytes of one attachment of an image
 	Attachments int64         // bytes of large attachments by others, read for one image
 	Storage     int64         // bytes of Containerfile bases that an engine keeps for the next build
-	Answer      time.Duration // for a request to an upstream and its complete answer
+	Answer      time.Duration // time for a request to an upstream and its complete answer
 }
 
 func (l *Limits) keys() []key {

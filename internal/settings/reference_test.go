@@ -35,7 +35,7 @@ func TestSettingsPageListsEveryKey(t *testing.T) {
 	}
 }
 
-// nested are the keys of the mappings that are values, by their path.
+// nested returns the keys of the mappings that are values, by their path.
 func nested(s *Settings) map[string][]key {
 	return map[string][]key{
 		"build":                 s.Build.keys(""),

@@ -9,9 +9,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Run is how apps are run on this machine.
+// Run configures how apps are run on this machine.
 type Run struct {
-	Needs map[string]string // images of servers, by the kind of need; those of compose are the default
+	Needs map[string]string // images of servers, by the kind of need; a missing kind has the image of compose
 }
 
 // runNeeds are the kinds of needs whose servers have an image.
@@ -37,7 +37,7 @@ func (r *Run) readNeeds(at location, node *yaml.Node) error {
 	return nil
 }
 
-// needKeys are the kinds, whose images are read into a map.
+// needKeys returns a key for each kind. The key reads the kind's image into a map.
 func (r *Run) needKeys(into map[string]*string) []key {
 	var keys []key
 	for _, kind := range runNeeds {
@@ -47,7 +47,7 @@ func (r *Run) needKeys(into map[string]*string) []key {
 	return keys
 }
 
-// checkImage accepts a reference that names its registry, and a tag or digest.
+// checkImage accepts a reference with a registry and a tag or digest.
 func checkImage(word string) error {
 	named, err := reference.ParseNormalizedNamed(word)
 	if err != nil || reference.IsNameOnly(named) {

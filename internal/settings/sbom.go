@@ -6,7 +6,7 @@ import (
 	"net/url"
 )
 
-// SBOM is what SBOMs say of the catalogue.
+// SBOM configures the SBOMs of the catalogue.
 type SBOM struct {
 	Creator string // URL or email address of who makes the images; empty for none
 }

@@ -8,9 +8,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Scan is how images are scanned for known vulnerabilities.
+// Scan configures how images are scanned for known vulnerabilities.
 type Scan struct {
-	Database string        // a folder or file, which has an absolute path, or an address; empty is grype's distribution
+	Database string        // a folder or file with an absolute path, or an address; empty means grype's distribution
 	MaxAge   time.Duration // of the database; 0 is the default
 	Command  []string      // an external scanner and its arguments; none for libre's own
 	Gate     string        // severity from which a new finding holds a release back; empty for none
@@ -25,7 +25,7 @@ func (s *Scan) keys(dir string) []key {
 	}
 }
 
-// path takes the name of a file in a folder, or an address.
+// path reads the name of a file in a folder, or an address.
 func path(into *string, dir string) reader {
 	return func(at location, node *yaml.Node) error {
 		err := text(into, nil)(at, node)
@@ -34,7 +34,7 @@ func path(into *string, dir string) reader {
 	}
 }
 
-// words takes a program and its arguments, which may be repeated.
+// words reads a program and its arguments, which may be repeated.
 func words(into *[]string) reader {
 	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.SequenceNode || len(node.Content) == 0 {

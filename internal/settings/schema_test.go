@@ -18,7 +18,7 @@ type object = map[string]any
 // choice are values that are words: "github or forgejo".
 var choice = regexp.MustCompile(`^[a-z0-9-]+(, [a-z0-9-]+)* or [a-z0-9-]+$`)
 
-// schemaOf is the JSON Schema of a mapping. The types of values are those of the examples.
+// schemaOf returns the JSON Schema of a mapping. The types of values are those of the examples.
 func schemaOf(path string, keys []key, below map[string][]key) object {
 	properties := object{}
 	schema := object{"type": "object", "additionalProperties": false, "properties": properties}

@@ -20,30 +20,30 @@ import (
 // File is the name of a catalogue's settings, next to its flake.nix.
 const File = "libre.yaml"
 
-// Settings are those of libre.yaml, overridden by the environment. What is not set is
-// zero.
+// Settings are the settings of libre.yaml, overridden by the environment. Settings that are not
+// set are zero.
 type Settings struct {
 	Registry   string              // REGISTRY[/NAMESPACE] of the images
 	CopyTo     []string            // registries that get copies of releases
 	AlsoTag    []string            // moving tags of each release
-	Forge      string              // github, forgejo or gitlab, for pull requests; if empty, found by the URL of origin
+	Forge      string              // github, forgejo or gitlab, for pull requests; if empty, the URL of origin decides
 	Groups     map[string][]string // @name → selections
 	PackageSet string              // nixpkgs or host; empty is nixpkgs
 	Engine     string              // buildah, podman, docker or none; if empty, found automatically
 	Build      Build               // how Containerfiles are built
-	Cache      Cache               // that gets what was built
+	Cache      Cache               // receives built outputs
 	Layers     Layers              // of all images
 	Limits     Limits              // of what libre accepts from others
 	Scan       Scan                // for known vulnerabilities
 	CA         *web.Authorities    // for registries and forges, besides the system's; nil for none
 	Run        Run                 // how apps are run on this machine
-	SBOM       SBOM                // what SBOMs say of the catalogue
+	SBOM       SBOM                // what the SBOMs of the catalogue contain
 	Sign       Sign                // how images are signed, or none
 	Licenses   license.Policy      // of the components of images
 }
 
-// Registries are where the catalogue publishes. It reads from the first. There are none if
-// no registry is set.
+// Registries returns the registries that the catalogue publishes to. libre reads from the
+// first. There are none if no registry is set.
 func (s *Settings) Registries() []string {
 	if s.Registry == "" {
 		return nil
@@ -51,8 +51,8 @@ func (s *Settings) Registries() []string {
 	return append([]string{s.Registry}, s.CopyTo...)
 }
 
-// Copies are where signatures are accepted besides the registry that they were made for:
-// those of sign.copies, and copyTo.
+// Copies returns the registries where signatures are accepted besides the one that they were
+// made for: those of sign.copies and copyTo.
 func (s *Settings) Copies() []sign.Copy {
 	all := slices.Clone(s.Sign.Copies)
 	for _, to := range s.CopyTo {

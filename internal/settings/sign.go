@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// read takes none, or a mapping.
+// read reads none, or a mapping.
 func (s *Sign) read(at location, node *yaml.Node) error {
 	if node.Kind == yaml.ScalarNode && node.Value == "none" {
 		s.None = true
@@ -53,7 +53,7 @@ func (s *Sign) resolve(dir string) {
 	}
 }
 
-// readPublicKeys takes a key, or a list of keys, each with an optional last day.
+// readPublicKeys reads a key, or a list of keys, each with an optional last day.
 func (s *Sign) readPublicKeys(at location, node *yaml.Node) error {
 	if node.Kind == yaml.ScalarNode && node.Value == "" {
 		return nil
@@ -92,7 +92,7 @@ func publicKeyKeys(one *sign.PublicKey) []key {
 	}
 }
 
-// readCopies takes registries that have copies of what is signed for the catalogue's
+// readCopies reads the registries that have copies of what is signed for the catalogue's
 // registry, or for another one.
 func (s *Sign) readCopies(at location, node *yaml.Node) error {
 	if node.Kind != yaml.SequenceNode {
@@ -126,7 +126,7 @@ func copyKeys(one *sign.Copy) []key {
 	}
 }
 
-// completeCopies makes the registry the origin of copies that name none.
+// completeCopies sets the catalogue's registry as the origin of copies that name none.
 func (s *Settings) completeCopies(line int) error {
 	for i := range s.Sign.Copies {
 		switch c := &s.Sign.Copies[i]; {
@@ -142,7 +142,7 @@ func (s *Settings) completeCopies(line int) error {
 	return nil
 }
 
-// lastDay takes a day, and stores its end in UTC.
+// lastDay reads a day, and stores its end in UTC.
 func lastDay(into *time.Time) reader {
 	return func(at location, node *yaml.Node) error {
 		day, err := time.Parse(time.DateOnly, node.Value)
@@ -213,7 +213,7 @@ func checkURL(text string) error {
 	return nil
 }
 
-// checkIssuer takes a URL that libre compares, and never requests.
+// checkIssuer accepts a URL that libre only compares, and never requests.
 func checkIssuer(issuer string) error {
 	parsed, err := url.Parse(issuer)
 	if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {

@@ -15,7 +15,7 @@ import (
 // reader reads the value at a location.
 type reader func(at location, node *yaml.Node) error
 
-// location is where a value is in the file, and what is allowed there.
+// location is the place of a value in the file, and what is allowed there.
 type location struct {
 	path     string // groups.public, or a variable's name
 	expected string
@@ -30,7 +30,7 @@ func (l location) below(name string) location {
 	return location{path: name, kind: l.kind}
 }
 
-// wrong is the error for a value that is not allowed. why may be empty.
+// wrong returns the error for a value that is not allowed. why may be empty.
 func (l location) wrong(node *yaml.Node, why string) error {
 	if why != "" {
 		why = " (" + clipped(why) + ")"
@@ -38,7 +38,7 @@ func (l location) wrong(node *yaml.Node, why string) error {
 	return l.fault(node, fmt.Sprintf("%s is %s%s, expected %s", l.path, shown(node), why, l.expected), "for example: "+l.example)
 }
 
-// wrongKey is the error for a key whose name is not allowed.
+// wrongKey returns the error for a key with a name that is not allowed.
 func (l location) wrongKey(node *yaml.Node, why string) error {
 	return l.fault(node, fmt.Sprintf("%s has the key %s: %s", l.path, shown(node), why), "for example: "+l.example)
 }
@@ -50,12 +50,12 @@ func (l location) fault(node *yaml.Node, what, fix string) error {
 	return &fault.Fault{Kind: l.kind, Err: errors.New(what), Fix: fix}
 }
 
-// textNode is a value that is not from a file.
+// textNode returns a value that is not from a file.
 func textNode(value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
 }
 
-// text takes a string. An empty one leaves the setting unset. check may be nil.
+// text reads a string. An empty one leaves the setting unset. check may be nil.
 func text(into *string, check func(string) error) reader {
 	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.ScalarNode {
@@ -71,7 +71,7 @@ func text(into *string, check func(string) error) reader {
 	}
 }
 
-// list takes strings without duplicates.
+// list reads strings without duplicates.
 func list(into *[]string, check func(string) error) reader {
 	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.SequenceNode {
@@ -97,7 +97,7 @@ func list(into *[]string, check func(string) error) reader {
 	}
 }
 
-// mapping takes a mapping with the given keys.
+// mapping reads a mapping with the given keys.
 func mapping(keys []key) reader {
 	return func(at location, node *yaml.Node) error {
 		if node.Kind != yaml.MappingNode {
@@ -158,7 +158,7 @@ func unknown(at location, name *yaml.Node, keys []key) error {
 	return at.fault(name, fmt.Sprintf("unknown key %s%s, expected one of %s", plain(name.Value), in, strings.Join(names, ", ")), "for example: "+example)
 }
 
-// oneOf is a check for given words.
+// oneOf returns a check that accepts the given words.
 func oneOf(words ...string) func(string) error {
 	return func(word string) error {
 		if !slices.Contains(words, word) {
@@ -168,7 +168,7 @@ func oneOf(words ...string) func(string) error {
 	}
 }
 
-// errWord is the error whose message is only what is expected.
+// errWord is an error whose message is only the expected value.
 var errWord = errors.New("")
 
 // resolved follows aliases.
@@ -179,7 +179,7 @@ func resolved(node *yaml.Node) *yaml.Node {
 	return node
 }
 
-// shown is a value as an error shows it.
+// shown returns a value as an error shows it.
 func shown(node *yaml.Node) string {
 	switch node.Kind {
 	case yaml.SequenceNode:
@@ -193,11 +193,11 @@ func shown(node *yaml.Node) string {
 	return plain(node.Value)
 }
 
-// login is a name and a password, as in front of a registry. In a URL it is everything up
-// to the last "@", because a password that is not escaped can have any character.
+// login matches a name and a password, as in front of a registry. In a URL it matches
+// everything up to the last "@", because an unescaped password can contain any character.
 var login = regexp.MustCompile(`(?s)(://).*@|[^\s/:@]+:[^\s/@]+@`)
 
-// plain is a quoted text without what may be a secret.
+// plain returns a quoted text without what may be a secret.
 func plain(value string) string {
 	if strings.Contains(value, "-----BEGIN") {
 		return "a key itself"
@@ -213,5 +213,5 @@ func clipped(value string) string {
 	return value
 }
 
-// mostShown is how many characters of a value an error shows.
+// mostShown is the number of characters of a value that an error shows.
 const mostShown = 160

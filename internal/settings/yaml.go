@@ -43,7 +43,7 @@ func (s *Settings) parse(text []byte, dir string) error {
 	return s.completeCopies(lineOf(root, "sign"))
 }
 
-// lineOf is the line of a key in a mapping.
+// lineOf returns the line of a key in a mapping.
 func lineOf(mapping *yaml.Node, key string) int {
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		if mapping.Content[i].Value == key {
@@ -53,7 +53,7 @@ func lineOf(mapping *yaml.Node, key string) int {
 	return 0
 }
 
-// readDocument reads the only document of a file; nil if it is empty.
+// readDocument reads the only document of a file. It returns nil if the file is empty.
 func readDocument(text []byte) (*yaml.Node, error) {
 	for i, line := range bytes.Split(text, []byte("\n")) {
 		if !utf8.Valid(line) {

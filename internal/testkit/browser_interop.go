@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// What drives a browser, and what judges pages in one.
+// Versions of the programs that drive a browser, and that check pages in one.
 const (
 	playwrightVersion = "1.65.1"
 	axeVersion        = "4.14.1"

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Caddy gives the path of caddy, in the version of the catalogue's image.
+// Caddy returns the path of caddy, in the version of the catalogue's image.
 func Caddy(t testing.TB) string {
 	t.Helper()
 	root, err := checkout()
@@ -29,8 +29,8 @@ func Caddy(t testing.TB) string {
 	return GoProgram(t, "github.com/caddyserver/caddy/v2/cmd/caddy", "v"+string(version[1]))
 }
 
-// WithHosts makes a command see names of its own in /etc/hosts: address and name, one a
-// line. A name may have several addresses.
+// WithHosts makes a command use its own /etc/hosts: an address and a name per line. A name may
+// have several addresses.
 func WithHosts(t testing.TB, cmd *exec.Cmd, hosts string) *exec.Cmd {
 	t.Helper()
 	RequireRoot(t)

@@ -43,9 +43,9 @@ func debianPrograms(t testing.TB, name, release, packages string, link func(bin,
 	return bin
 }
 
-// DebianRoot returns a tar file with the root file system of this machine's release of
-// Debian: its essential packages, installed, and below /packages the files of others. It is
-// made once, and kept.
+// DebianRoot returns a tar file with the root file system of this machine's release of Debian:
+// its essential packages, installed, and below /packages the files of others. It is made once
+// and kept.
 func DebianRoot(t testing.TB, others ...string) (tarball string) {
 	t.Helper()
 	RequireRoot(t)
@@ -82,7 +82,7 @@ func DebianRoot(t testing.TB, others ...string) (tarball string) {
 	return tarball
 }
 
-// debianArchive is the URL from which this machine's apt gets its packages.
+// debianArchive returns the URL from which this machine's apt gets its packages.
 func debianArchive(t testing.TB) string {
 	t.Helper()
 	out, err := exec.Command("sh", "-c", `. /etc/os-release
@@ -106,8 +106,8 @@ Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 `
 
-// unpackPackages unpacks packages of a release into root. names are arguments of apt-get
-// for the shell.
+// unpackPackages unpacks packages of a release into root. names are arguments of apt-get for
+// the shell.
 func unpackPackages(folder, root, archive, release, names string) error {
 	for _, dir := range []string{"state/lists/partial", "cache/archives/partial", "packages", "root"} {
 		if err := os.MkdirAll(filepath.Join(folder, dir), 0o755); err != nil {
@@ -133,8 +133,8 @@ for package in *.deb; do dpkg-deb --extract "$package" "$1"; rm "$package"; done
 	return nil
 }
 
-// packagesOf is an argument of debianPrograms: a package and what it depends on. Perl is
-// left out: only the setup scripts of packages want it.
+// packagesOf returns an argument for debianPrograms: a package and its dependencies, without
+// Perl, which only the setup scripts of packages need.
 func packagesOf(name string) string {
 	return `$(apt-get install --quiet=2 --yes --print-uris ` + name + ` | sed -n "s/^'[^']*' \([^_]*\)_.*/\1/p" | grep -v perl)`
 }
@@ -144,8 +144,9 @@ const programScript = `#!/bin/sh
 exec %[4]s --library-path %[5]s --argv0 %[3]s %[2]s/usr/bin/%[3]s "$@"
 `
 
-// wrapPrograms writes scripts that start programs, last of all the folder they are in. A
-// script is a format for bin, root, the program, the loader and the folder of libraries.
+// wrapPrograms writes scripts that start programs. It writes the folder last, when it is
+// complete. script is a format for bin, root, the program, the loader and the folder of
+// libraries.
 func wrapPrograms(bin, root, script string, programs ...string) error {
 	loaders, err := filepath.Glob(filepath.Join(root, "usr/lib/*/ld-linux*.so.*"))
 	if err != nil || len(loaders) != 1 {

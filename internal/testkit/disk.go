@@ -16,10 +16,10 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// Disk is a folder behind a file system that fails when a test wants it to.
+// Disk is a folder on a file system that fails when a test wants it to.
 // https://docs.kernel.org/filesystems/fuse.html
 type Disk struct {
-	program string // name of the one whose operations are seen; those of all others pass
+	program string // name of the program whose operations are recorded; operations of others pass
 
 	mu    sync.Mutex
 	seen  []Operation
@@ -27,17 +27,17 @@ type Disk struct {
 	errno syscall.Errno
 }
 
-// Operation is one of a program on a Disk.
+// Operation is an operation of a program on a Disk.
 type Operation struct {
 	Kind string // open, create, mkdir, link, rename, remove, list, read, write, sync, close, or change of times and modes
-	Path string // relative to the folder; what is random in names is *
+	Path string // relative to the folder; random parts of names are *
 }
 
 func (o Operation) String() string { return o.Kind + " " + o.Path }
 
-// MountDisk shows a folder at another one until the test ends. Only operations of a program are
-// seen, by its name. The test may start no program in the folder: Go lets nothing else run on
-// its processor until the program has started, and the file system may need that.
+// MountDisk mounts a folder at another path until the test ends. It records the operations of
+// the program with a name. The test must not start a program in the folder: Go blocks its
+// processor until the program has started, and the file system may need the processor for that.
 func MountDisk(t testing.TB, folder, at, program string) *Disk {
 	t.Helper()
 	RequireRoot(t)
@@ -59,17 +59,17 @@ func MountDisk(t testing.TB, folder, at, program string) *Disk {
 	return d
 }
 
-// Fail makes an operation fail from now on. Seen starts anew.
+// Fail makes an operation fail from now on. It also clears Seen.
 func (d *Disk) Fail(operation Operation, errno syscall.Errno) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fails, d.errno, d.seen = operation, errno, nil
 }
 
-// Mend lets all operations pass. Seen starts anew.
+// Mend lets all operations pass. It also clears Seen.
 func (d *Disk) Mend() { d.Fail(Operation{}, 0) }
 
-// Seen are the operations since Fail or Mend, each once, sorted.
+// Seen returns the operations since Fail or Mend, each once, sorted.
 func (d *Disk) Seen() []Operation {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -78,16 +78,16 @@ func (d *Disk) Seen() []Operation {
 	return slices.Compact(seen)
 }
 
-// random is what differs in names from run to run.
+// random matches the parts of names that differ from run to run.
 var random = regexp.MustCompile(`\d{8}T[\d.]+-\d+|[0-9a-z]{32,}|[0-9A-Z]{26}|\d{6,}`)
 
-// do notes an operation, and returns its error.
+// do records an operation, and returns its error.
 func (d *Disk) do(ctx context.Context, kind, path string) syscall.Errno {
 	caller, ok := fuse.FromContext(ctx)
 	if !ok {
 		return 0
 	}
-	// Not /proc/PID/exe, which waits while a program is started from this disk.
+	// /proc/PID/exe would wait while a program is started from this disk.
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", caller.Pid))
 	if err != nil || strings.TrimSpace(string(name)) != d.program {
 		return 0
@@ -200,7 +200,7 @@ type diskFile struct {
 	node *diskNode
 }
 
-// PassthroughFd keeps the kernel from reading and writing without us.
+// PassthroughFd makes the kernel send all reads and writes to this program.
 func (diskFile) PassthroughFd() (int, bool) { return 0, false }
 
 func (f diskFile) Read(ctx context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bridge is the network interface that docker makes.
+// bridge is the network interface that docker creates.
 const bridge = "docker0"
 
 // DockerDaemon is docker's daemon.
@@ -23,10 +23,10 @@ type DockerDaemon struct {
 	process *Process
 }
 
-// Docker starts docker's daemon until the test ends. It comes from a newer Debian release,
-// uses this machine's runc, and has its own storage. The test's environment makes `docker`
-// find it. imageStore turns on containerd's image store: without it, the daemon exports no
-// OCI layout. https://docs.docker.com/engine/storage/containerd/
+// Docker starts docker's daemon until the test ends. The daemon comes from a newer Debian
+// release, uses this machine's runc, and has its own storage. `docker` finds it through the
+// test's environment. imageStore turns on containerd's image store, without which the daemon
+// exports no OCI layout. https://docs.docker.com/engine/storage/containerd/
 func Docker(t testing.TB, imageStore bool) *DockerDaemon {
 	t.Helper()
 	RequireRoot(t)
@@ -56,12 +56,12 @@ func Docker(t testing.TB, imageStore bool) *DockerDaemon {
 	t.Cleanup(func() {
 		_ = d.process.Cmd.Process.Signal(syscall.SIGTERM)
 		<-d.process.Exited
-		if noBridge != nil { // the daemon leaves it
+		if noBridge != nil { // the daemon does not remove it
 			if out, err := exec.Command("ip", "link", "delete", bridge).CombinedOutput(); err != nil {
 				t.Errorf("%v: %s", err, out)
 			}
 		}
-		unmountBelow(t, dir) // a killed daemon leaves mounts, and containers
+		unmountBelow(t, dir) // a killed daemon leaves mounts and containers
 		if err := Eventually(func() error { return os.RemoveAll(dir) }); err != nil {
 			t.Error(err)
 		}
@@ -96,7 +96,7 @@ func (d *DockerDaemon) Kill() {
 	<-d.process.Exited
 }
 
-// unmountBelow unmounts what is mounted in a folder, the newest first.
+// unmountBelow unmounts everything that is mounted in a folder, the newest first.
 func unmountBelow(t testing.TB, dir string) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// CountEvaluations puts a nix in front of the real one. It returns PATH=… for the environment of
-// libre, and a function that returns how often that evaluated since the last call.
+// CountEvaluations puts a wrapper in front of nix. It returns PATH=… for the environment of
+// libre, and a function that returns the number of evaluations since the last call.
 func CountEvaluations(t testing.TB) (path string, count func() int) {
 	t.Helper()
 	real, err := exec.LookPath("nix")

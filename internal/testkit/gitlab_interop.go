@@ -10,8 +10,8 @@ import (
 
 const gitlabCIVersion = "4.75.1"
 
-// GitLabCI gives the command of gitlab-ci-local, with arguments. It validates a pipeline with
-// the JSON Schema of GitLab, and says which jobs it has. It is installed once and kept.
+// GitLabCI returns the command of gitlab-ci-local with arguments. It validates a pipeline with
+// GitLab's JSON Schema, and lists its jobs. It is installed once and kept.
 func GitLabCI(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
 	folder, node := npmTool(t, "gitlab-ci-local@"+gitlabCIVersion)

@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// GoProgram gives the path of somebody else's Go program in a version of its own,
-// such as v2.6.5. It is built once and kept, as that takes minutes. Only tests
-// behind the build tag interop have it, so that no other waits for a compiler.
-// environment adds variables to the compiler's.
+// GoProgram returns the path of a third-party Go program in a given version, such as v2.6.5. It
+// is built once and kept, because that takes minutes. Only tests with the build tag interop use
+// it, so other tests need not wait for a compiler. environment adds variables to the compiler's
+// environment.
 func GoProgram(t testing.TB, pkg, version string, environment ...string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -29,8 +29,8 @@ func GoProgram(t testing.TB, pkg, version string, environment ...string) string 
 	return path
 }
 
-// goProgram builds into a folder what is not there. Whoever comes while another
-// test builds waits, and finds it: two compilers at once only take turns.
+// goProgram builds a program into a folder if it is not there. If another test builds it at the
+// same time, it waits and uses that, because two compilers at once would not be faster.
 func goProgram(folder, pkg, version string, environment ...string) (string, error) {
 	path := filepath.Join(folder, strings.Join([]string{programName(pkg), version, runtime.Version()}, "-"))
 	if _, err := os.Stat(path); err == nil {
@@ -63,8 +63,8 @@ func goProgram(folder, pkg, version string, environment ...string) (string, erro
 	return path, os.Rename(built[0], path)
 }
 
-// programName is what go install calls the program of a package, but for Rekor's,
-// whose last element is a kind of storage.
+// programName returns the name that go install gives a package's program. Rekor's is an
+// exception, because the last element of its package is a kind of storage.
 func programName(pkg string) string {
 	pkg = strings.TrimSuffix(pkg, "/posix")
 	return pkg[strings.LastIndex(pkg, "/")+1:]

@@ -16,11 +16,11 @@ import (
 
 // Libre is the built program, with its own cache.
 type Libre struct {
-	Dir string // of all that the program and its children write, except to catalogues elsewhere
+	Dir string // folder for everything that the program and its children write, except to catalogues elsewhere
 }
 
-// Run builds the program, runs a package's tests, and removes what they leave. It returns
-// the exit code.
+// Run builds the program, runs a package's tests, and removes the files that they leave. It
+// returns the exit code.
 func (l *Libre) Run(m *testing.M) int {
 	var err error
 	if l.Dir, err = os.MkdirTemp("", "libre-test-"); err != nil {
@@ -36,9 +36,9 @@ func (l *Libre) Run(m *testing.M) int {
 	return m.Run()
 }
 
-// prepare builds the program and makes a new cache. It shares with other runs only the
-// notes on what of this machine is in the Nix store: to copy the Go toolchain there takes
-// half a minute.
+// prepare builds the program and makes a new cache. The cache shares with other runs only the
+// notes on which files of this machine are in the Nix store, because copying the Go toolchain
+// there takes half a minute.
 func (l *Libre) prepare() error {
 	for _, dir := range []string{filepath.Join(l.CacheHome(), "libre"), l.tempDir()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -59,16 +59,16 @@ func (l *Libre) prepare() error {
 	return os.Symlink(notes, filepath.Join(l.CacheHome(), "libre", "sources"))
 }
 
-// Program is the path of libre.
+// Program returns the path of libre.
 func (l *Libre) Program() string { return filepath.Join(l.Dir, "bin", "libre") }
 
-// CacheHome is XDG_CACHE_HOME of Command.
+// CacheHome returns XDG_CACHE_HOME of Command.
 func (l *Libre) CacheHome() string { return filepath.Join(l.Dir, "cache") }
 
 func (l *Libre) tempDir() string { return filepath.Join(l.Dir, "tmp") }
 
 // removeRunRoots removes the run-time state of the engines' storages in this cache. It is
-// outside of the cache, since podman accepts no long path.
+// outside of the cache, because podman does not accept a long path.
 func (l *Libre) removeRunRoots() {
 	for _, storage := range []string{"buildah", "buildah-mapped"} {
 		sum := sha256.Sum256([]byte(filepath.Join(l.CacheHome(), "libre", "containers", storage)))
@@ -88,9 +88,9 @@ func (l *Libre) Command(dir string, args ...string) *exec.Cmd {
 		}
 	}
 	cmd.Env = append(cmd.Env, "XDG_CACHE_HOME="+l.CacheHome(), "TMPDIR="+l.tempDir(), "LIBRE_PACKAGE_SET=host",
-		"GIT_OPTIONAL_LOCKS=0", // a catalogue may be copied meanwhile
-		// Nothing of these catalogues is in a binary cache, and Nix takes seconds
-		// to find out that it cannot reach one.
+		"GIT_OPTIONAL_LOCKS=0", // a catalogue may be copied at the same time
+		// Nothing in these catalogues is in a binary cache, and Nix takes seconds to find out that
+		// it cannot reach one.
 		"NIX_CONFIG="+os.Getenv("NIX_CONFIG")+"\nsubstitute = false")
 	return cmd
 }
@@ -107,8 +107,8 @@ func (l *Libre) Tool(t testing.TB, name string, args ...string) string {
 	return stdout
 }
 
-// TempDir makes a folder with a short path in lower case: buildah treats oci:PATH as the
-// name of an image, and podman accepts no long path.
+// TempDir makes a folder with a short path in lower case, because buildah reads oci:PATH as the
+// name of an image, and podman does not accept a long path.
 func (l *Libre) TempDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(l.Dir, "dir-")

@@ -13,8 +13,8 @@ import (
 	"github.com/klauspost/pgzip"
 )
 
-// CPUTime is the time that the process used on all CPUs. Unlike elapsed time, it can
-// be compared between an idle machine and a busy one.
+// CPUTime returns the time that the process used on all CPUs. Unlike elapsed time, it can be
+// compared between an idle machine and a busy one.
 func CPUTime(t testing.TB) time.Duration {
 	t.Helper()
 	var usage syscall.Rusage
@@ -24,8 +24,8 @@ func CPUTime(t testing.TB) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// MostIn watches the total size of the files in a folder, in bytes. The returned function
-// stops watching, and returns the maximum.
+// MostIn measures the total size of the files in a folder, in bytes, until the returned
+// function is called. That function returns the maximum.
 func MostIn(dir string) func() int64 {
 	var most int64
 	end, ended := make(chan struct{}), make(chan struct{})
@@ -50,8 +50,8 @@ func MostIn(dir string) func() int64 {
 	return func() int64 { close(end); <-ended; return most }
 }
 
-// TarSumPgzip is the yardstick for making layers: it streams the files below a folder
-// through tar, SHA-256 and pgzip.
+// TarSumPgzip streams the files below a folder through tar, SHA-256 and pgzip. The time for
+// making layers is compared with it.
 func TarSumPgzip(t testing.TB, to io.Writer, dir string, level int) {
 	t.Helper()
 	z, err := pgzip.NewWriterLevel(to, level)

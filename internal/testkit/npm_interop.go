@@ -11,11 +11,11 @@ import (
 	"testing"
 )
 
-// nodeVersion is newer than Debian's. npm's package node brings it.
+// nodeVersion is newer than Debian's. It comes from npm's package node.
 const nodeVersion = "24.21.0"
 
-// npmTool installs a package of npm, NAME@VERSION, with others, once, and keeps it with a
-// Node of its own. It returns the folder that has node_modules, and the program node.
+// npmTool installs a package of npm, NAME@VERSION, with others and its own Node, once, and
+// keeps them. It returns the folder that contains node_modules, and the program node.
 func npmTool(t testing.TB, tool string, others ...string) (folder, node string) {
 	t.Helper()
 	Require(t, "npm")
@@ -31,7 +31,7 @@ func npmTool(t testing.TB, tool string, others ...string) (folder, node string) 
 	return folder, filepath.Join(folder, "node", "node_modules", "node", "bin", "node")
 }
 
-// installTool installs what is not there beside its folder, and renames.
+// installTool installs packages into a temporary folder beside the final one, and renames it.
 func installTool(folder string, packages []string) error {
 	unlock, err := lock(folder + ".lock")
 	if err != nil {
@@ -49,7 +49,7 @@ func installTool(folder string, packages []string) error {
 	fmt.Fprintf(os.Stderr, "installing %s, once\n", packages[0])
 	for _, install := range [][]string{
 		append([]string{"--prefix", work, "--ignore-scripts", "--omit=optional"}, packages...),
-		{"--prefix", filepath.Join(work, "node"), "node@" + nodeVersion}, // its script puts the program in place
+		{"--prefix", filepath.Join(work, "node"), "node@" + nodeVersion}, // its script moves the program to the right place
 	} {
 		if err := os.MkdirAll(install[1], 0o755); err != nil {
 			return err

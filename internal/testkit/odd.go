@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// OddFiles returns paths of what a stranger may put in place of a file, by kind: a folder,
-// a pipe, a device and the like. An ordinary read waits forever, or fills the memory.
+// OddFiles returns paths of things that a stranger may use instead of a file, by kind: a
+// folder, a pipe, a device and the like. An ordinary read would wait forever or fill the
+// memory.
 func OddFiles(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()

@@ -17,9 +17,9 @@ const (
 	kyvernoVersion      = "v1.19.0"
 )
 
-// PolicyTester gives the path of policy-controller's tester, which asks a policy about one
-// image as the controller does. Two modules, which find logins in a cluster, are older than
-// its go.mod asks for: proxies of modules have not all versions.
+// PolicyTester returns the path of policy-controller's tester, which checks one image against a
+// policy as the controller does. It builds it with older versions of two modules, which find
+// logins in a cluster, because not every module proxy has the versions in its go.mod.
 func PolicyTester(t testing.TB) string {
 	t.Helper()
 	const authn, older = "github.com/google/go-containerregistry/pkg/authn/", "@v0.0.0-20230919002926-dbcd01c402b2"
@@ -27,7 +27,7 @@ func PolicyTester(t testing.TB) string {
 		authn+"k8schain="+authn+"k8schain"+older, authn+"kubernetes="+authn+"kubernetes"+older)
 }
 
-// Kyverno gives the path of Kyverno's command line, which applies policies to objects in
+// Kyverno returns the path of Kyverno's command line, which applies policies to objects in
 // files.
 func Kyverno(t testing.TB) string {
 	t.Helper()
@@ -35,7 +35,7 @@ func Kyverno(t testing.TB) string {
 		"k8s.io/pod-security-admission=github.com/kyverno/pod-security-admission@v0.0.0-20251031094455-46f20778634f")
 }
 
-// replacedProgram builds, once, a program whose module replaces others, which go install
+// replacedProgram builds, once, a program whose module needs replacements, which go install
 // refuses. A replacement is OLD=NEW@VERSION.
 func replacedProgram(t testing.TB, name, pkg, version string, replacements ...string) string {
 	t.Helper()

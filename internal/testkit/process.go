@@ -16,9 +16,9 @@ import (
 // Process is a child process that runs beside the test.
 type Process struct {
 	Cmd    *exec.Cmd
-	Log    *Log          // stdout and stderr, where Cmd has nothing else for them
+	Log    *Log          // stdout and stderr, unless Cmd sets them
 	Exited chan struct{} // closed when it ends
-	Err    error         // of Wait, once Exited is closed
+	Err    error         // result of Wait, once Exited is closed
 }
 
 // Start starts a command in its own process group, as a shell does. The command gets
@@ -64,7 +64,8 @@ func Output(cmd *exec.Cmd) (stdout, stderr string, err error) {
 	return out.String(), log.String(), err
 }
 
-// Running returns nil while the process runs, and then an error that ends Eventually.
+// Running returns nil while the process runs. Afterwards it returns an error that ends
+// Eventually.
 func (p *Process) Running() error {
 	select {
 	case <-p.Exited:
@@ -74,7 +75,7 @@ func (p *Process) Running() error {
 	}
 }
 
-// Log collects output. Others may read it meanwhile.
+// Log collects output. It can be read at the same time.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -92,7 +93,7 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
-// After returns what follows a text in the first complete line that has it.
+// After returns the text after a given text in the first complete line that contains it.
 func (l *Log) After(text string) (string, bool) {
 	for _, line := range strings.SplitAfter(l.String(), "\n") {
 		if _, rest, ok := strings.Cut(line, text); ok && strings.HasSuffix(rest, "\n") {
@@ -102,8 +103,8 @@ func (l *Log) After(text string) (string, bool) {
 	return "", false
 }
 
-// Patience is how long a test waits for something that should take a moment, on a busy
-// machine.
+// Patience is how long a test waits for something that usually takes a moment, because the
+// machine may be busy.
 const Patience = time.Minute
 
 // Eventually calls ask until it returns no error, for at most Patience.
@@ -119,5 +120,5 @@ func Eventually(ask func() error) error {
 	}
 }
 
-// finalError ends Eventually.
+// finalError is an error that ends Eventually.
 type finalError struct{ error }

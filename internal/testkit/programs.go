@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Programs builds libre and its helpers and returns the folder they are in: the
-// checkout's own bin. All packages of one run of `go test` use the same build.
+// Programs builds libre and its helpers, and returns their folder, which is the checkout's own
+// bin. All packages of one run of `go test` use the same build.
 var Programs = sync.OnceValues(func() (string, error) {
 	root, err := checkout()
 	if err != nil {
@@ -20,7 +20,7 @@ var Programs = sync.OnceValues(func() (string, error) {
 	return bin, buildOnce(root, bin, testRun(), "./cmd/...")
 })
 
-// buildOnce builds packages into a folder, unless the same run has done so before. A run
+// buildOnce builds packages into a folder, unless the same run has already built them. A run
 // without a name always builds.
 func buildOnce(root, bin, run string, packages string) error {
 	unlock, err := lock(filepath.Join(bin, ".lock"))
@@ -40,9 +40,9 @@ func buildOnce(root, bin, run string, packages string) error {
 	return os.WriteFile(builtBy, []byte(run), 0o644)
 }
 
-// testRun names the `go test` that started this process: its process ID and the time of
-// its start, in clock ticks since boot. It is "" where another program started the test,
-// since that may live through many changes of the code.
+// testRun returns an ID of the `go test` that started this process: its process ID and its
+// start time, in clock ticks since boot. It returns "" if another program started the test,
+// because that program may run while the code changes many times.
 func testRun() string {
 	dir := fmt.Sprintf("/proc/%d/", os.Getppid())
 	program, err := os.Readlink(dir + "exe")
@@ -61,7 +61,7 @@ func testRun() string {
 	return fmt.Sprintf("%d %s", os.Getppid(), fields[19])
 }
 
-// copyPrograms copies them into a folder, where a later build changes nothing.
+// copyPrograms copies the programs into a folder, where later builds do not change them.
 func copyPrograms(to string) error {
 	bin, err := Programs()
 	if err != nil {
@@ -86,7 +86,7 @@ func copyPrograms(to string) error {
 	return nil
 }
 
-// checkout is the folder of this module, which tests run below.
+// checkout returns the folder of this module, in which tests run.
 func checkout() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

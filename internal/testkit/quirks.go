@@ -17,28 +17,28 @@ import (
 
 // Quirks are peculiarities of real registries. The zero value has none.
 type Quirks struct {
-	Referrers     int    // status in place of the referrers API
+	Referrers     int    // status instead of the referrers API
 	ReferrersType string // its Content-Type
 	ReferrersBody string // its answer
-	ReferrersPage int    // how many it lists at a time
-	ReferrersTo   string // where it sends to
+	ReferrersPage int    // page size
+	ReferrersTo   string // address that it redirects to
 	Forgetful     bool   // it lists nothing
-	GitLab        bool   // a tag sha256-HEX that there is not is the manifest sha256:HEX
+	GitLab        bool   // a missing tag sha256-HEX returns the manifest sha256:HEX
 
 	NoDigest    bool   // no Docker-Content-Digest
-	WrongDigest bool   // another one
+	WrongDigest bool   // a wrong Docker-Content-Digest
 	NoLength    bool   // no size in answers to HEAD
-	Head        int    // status in place of HEAD
+	Head        int    // status instead of an answer to HEAD
 	GetType     string // Content-Type of manifests
 
 	RelativeLocation bool
-	NoLocation       bool // but the id of the upload
-	Begin            int  // status in place of 202
-	Created          int  // status in place of 201
-	Mount, Whole     int  // status in place of a mount, an upload in one request
+	NoLocation       bool // only the ID of the upload
+	Begin            int  // status instead of 202
+	Created          int  // status instead of 201
+	Mount, Whole     int  // status instead of a mount, and of an upload in one request
 
-	TagsPage int    // how many tags are listed at a time
-	Next     string // what precedes the path in Link, such as http://other.example
+	TagsPage int    // page size of the list of tags
+	Next     string // prefix of the path in Link, such as http://other.example
 	HTTP10   bool   // HTTP/1.0, which ends each connection
 	NoV2     bool   // 404 for GET /v2/
 }
@@ -104,7 +104,7 @@ var Deviations = map[string]Quirks{
 
 var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(manifests|blobs/uploads|blobs|tags|referrers)/(.*)$`)
 
-// Registry is a registry in memory with the quirks. It has the referrers API, unless a
+// Registry returns a registry in memory with the quirks. It has the referrers API, unless a
 // quirk removes it.
 func (q Quirks) Registry() http.Handler {
 	return q.Around(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
@@ -129,7 +129,7 @@ func (q Quirks) Around(inner http.Handler) http.Handler {
 	})
 }
 
-// instead answers in place of the registry, and reports whether it did.
+// instead answers for the registry, and reports whether it did.
 func (q Quirks) instead(w http.ResponseWriter, r *http.Request) bool {
 	what := repositoryPath.FindStringSubmatch(r.URL.Path)
 	status := 0
@@ -170,7 +170,7 @@ func (q Quirks) instead(w http.ResponseWriter, r *http.Request) bool {
 	return status != 0
 }
 
-// amend lets the registry answer, and changes the answer.
+// amend calls the registry, and changes its answer.
 func (q Quirks) amend(w *httptest.ResponseRecorder, r *http.Request, inner http.Handler) {
 	what := repositoryPath.FindStringSubmatch(r.URL.Path)
 	if what == nil {
@@ -242,7 +242,7 @@ func (q Quirks) amendHeader(w *httptest.ResponseRecorder, r *http.Request, kind 
 	}
 }
 
-// part is one page of a list.
+// part writes one page of a list.
 func (q Quirks) part(w *httptest.ResponseRecorder, path string, body []byte, key string, size, begin int) []byte {
 	var list map[string]any
 	if json.Unmarshal(body, &list) != nil {

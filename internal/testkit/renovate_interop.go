@@ -10,9 +10,8 @@ import (
 
 const renovateVersion = "44.121.2"
 
-// Renovate gives the command of a program of Renovate, such as renovate or
-// config-validator, with arguments. It is installed once and kept, and makes no request by
-// itself.
+// Renovate returns the command of a program of Renovate, such as renovate or config-validator,
+// with arguments. It is installed once and kept. It makes no requests unless told to.
 func Renovate(t testing.TB, program string, args ...string) *exec.Cmd {
 	t.Helper()
 	folder, node := npmTool(t, "renovate@"+renovateVersion)

@@ -10,13 +10,13 @@ const (
 	trivyVersion = "v0.74.0"
 )
 
-// Grype gives the path of grype.
+// Grype returns the path of grype.
 func Grype(t testing.TB) string {
 	t.Helper()
 	return GoProgram(t, "github.com/anchore/grype/cmd/grype", grypeVersion)
 }
 
-// Trivy gives the path of Trivy.
+// Trivy returns the path of Trivy.
 func Trivy(t testing.TB) string {
 	t.Helper()
 	return GoProgram(t, "github.com/aquasecurity/trivy/cmd/trivy", trivyVersion, "GOEXPERIMENT=jsonv2")

@@ -48,7 +48,7 @@ func Serve(t testing.TB, url string, server *exec.Cmd) {
 }
 
 // Say listens until the test ends, and answers the first bytes of each connection with the
-// same bytes. It returns its address.
+// given text. It returns its address.
 func Say(t testing.TB, answer string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,14 +70,14 @@ func Say(t testing.TB, answer string) string {
 	return listener.Addr().String()
 }
 
-// DockerRegistry starts Debian's registry, which has no referrers API and does not delete,
-// with its files in a folder. It returns HOST:PORT.
+// DockerRegistry starts Debian's registry, which has no referrers API and does not delete.
+// storage is the folder for its files. It returns HOST:PORT.
 func DockerRegistry(t testing.TB, storage string) string {
 	t.Helper()
 	return dockerRegistry(t, storage, false)
 }
 
-// DeletingRegistry starts the same registry, and allows to delete.
+// DeletingRegistry is like DockerRegistry, but the registry deletes.
 func DeletingRegistry(t testing.TB, storage string) string {
 	t.Helper()
 	return dockerRegistry(t, storage, true)

@@ -1,4 +1,4 @@
-// Package testkit has what tests need to run libre, other programs, and servers.
+// Package testkit has the tools with which tests run libre, other programs, and servers.
 package testkit
 
 import (
@@ -22,7 +22,7 @@ func Needed(t testing.TB, there bool, what string) {
 	t.Skipf("%s is not installed", what)
 }
 
-// Require is Needed for programs. Debian has some of them in /usr/sbin.
+// Require is like Needed for programs. Debian has some of them in /usr/sbin.
 func Require(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {

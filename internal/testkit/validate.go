@@ -11,14 +11,14 @@ import (
 //go:embed validate.cjs
 var validateScript []byte
 
-// npmPackages are the official validator of CycloneDX and what it needs for JSON.
+// npmPackages are CycloneDX's official validator and the packages that it needs for JSON.
 var npmPackages = []string{
 	"@cyclonedx/cyclonedx-library@10.3.0", "ajv@8.17.1", "ajv-formats@3.0.1", "ajv-formats-draft2019@1.6.1",
 }
 
-// Validate checks JSON files by a schema: CycloneDX 1.6 by its official library, strictly,
-// for "cyclonedx", else a file with a JSON schema. The library is installed where all tests
-// are asked for, and kept.
+// Validate checks JSON files. For the schema "cyclonedx" it uses CycloneDX's official library
+// with version 1.6, strictly; otherwise schema is a file with a JSON Schema. The library is
+// installed if all tests must run, and kept.
 func Validate(t *testing.T, schema string, files ...string) {
 	t.Helper()
 	library := npmLibrary(t)
@@ -33,7 +33,7 @@ func Validate(t *testing.T, schema string, files ...string) {
 	}
 }
 
-// npmLibrary gives the folder that the validator is installed in.
+// npmLibrary returns the folder in which the validator is installed.
 func npmLibrary(t *testing.T) string {
 	t.Helper()
 	for _, program := range []string{"node", "npm"} {
@@ -53,8 +53,8 @@ func npmLibrary(t *testing.T) string {
 	return library
 }
 
-// installNPM installs beside the folder and renames: a test that was killed
-// leaves no half of it.
+// installNPM installs the packages into a temporary folder beside the final one, and renames
+// it, so that a killed test leaves nothing incomplete.
 func installNPM(t *testing.T, folder string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {

@@ -2,15 +2,15 @@ package ui
 
 import "strings"
 
-// A Block says what went wrong with something, in several lines.
+// A Block is an error in several lines.
 type Block struct {
 	Heading string
 	Lines   []string
 	Quoted  []string // the last lines of a log
 }
 
-// Block writes a block to stderr for people, also if the notes are off. The JSON log does not
-// have it, so what it says must have been logged.
+// Block writes a block to stderr for people, even if notes are off. The JSON log does not
+// contain it, so its content must also be logged.
 func (u *UI) Block(b Block) {
 	if u.opts.JSON {
 		return

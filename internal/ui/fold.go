@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Fold is how a CI system folds a part of its log.
+// Fold is the way in which a CI system folds a part of its log.
 type Fold string
 
 const (
@@ -25,7 +25,7 @@ func detectFold(getenv func(string) string) Fold {
 	return NoFold
 }
 
-// openFold begins a fold with the lines of the progress. The caller holds mu.
+// openFold starts a fold with the lines of the progress. The caller holds mu.
 func (u *UI) openFold() {
 	switch u.fold() {
 	case GitHubFold:
@@ -36,7 +36,7 @@ func (u *UI) openFold() {
 	}
 }
 
-// closeFold ends it: what comes next is for who looks at the log.
+// closeFold ends the fold, because the next lines are for people who read the log.
 func (u *UI) closeFold() {
 	switch u.fold() {
 	case GitHubFold:

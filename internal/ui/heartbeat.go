@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A log that is silent looks like a run that hangs, and some CI systems end it.
+// A silent log looks like a run that hangs. Some CI systems end such a run.
 const (
-	silence   = 30 * time.Second // after which a line says what still runs
-	beatNames = 3                // that such a line has at most
+	silence   = 30 * time.Second // after this time a line says what still runs
+	beatNames = 3                // number of names in such a line
 )
 
 // beat writes what still runs, if nothing was written for a while.

@@ -35,7 +35,7 @@ func (t liveText) cut(u *UI, width int) (painted string, cells int) {
 	return b.String(), cells
 }
 
-// nameColumn is the width of the column of names, at most half of the terminal.
+// nameColumn returns the width of the column of names, at most half of the terminal's.
 func (p *Progress) nameColumn(width int) int { return min(p.nameWidth, width/2) }
 
 // liveLine: docs/backend/default  building 3/17 derivations  12s  compiling x
@@ -58,8 +58,7 @@ func (p *Progress) liveLine(l *line) liveText {
 	return text
 }
 
-// counted are the phases that count units, with their verbs while they run and when they
-// start.
+// counted has the phases that count units, with their verbs while they run and when they start.
 var counted = map[Phase]struct{ running, starting, unit string }{
 	Building: {"building", "building", "derivation"},
 	Stepping: {"step", "running", "step"},
@@ -98,7 +97,7 @@ func startText(s State) string {
 	return c.starting + " " + plural(0, c.unit)
 }
 
-// Count is a number with its unit: 1 image, 2 images.
+// Count returns a number with its unit: 1 image, 2 images.
 func Count(n int, unit string) string { return fmt.Sprintf("%d %s", n, plural(n, unit)) }
 
 func plural(n int, unit string) string {
@@ -108,7 +107,7 @@ func plural(n int, unit string) string {
 	return unit + "s"
 }
 
-// finalLine is the last line of an image. It is not cut. On a terminal it has columns,
+// finalLine returns the last line of an image. It is not cut. On a terminal it has columns,
 // otherwise a colon, like the lines before it.
 func (p *Progress) finalLine(l *line) string {
 	elapsed := Duration(p.ui.opts.Now().Sub(l.started))

@@ -41,11 +41,11 @@ func (u *UI) SummaryLog(heading string, lines []string) {
 	io.WriteString(u.summary, "<details><summary>"+text.Markdown(heading)+"</summary>\n\n"+fence+"\n"+content+"\n"+fence+"\n\n</details>\n\n")
 }
 
-// PrintMarkdown writes Markdown to stdout whose texts are escaped already. It keeps the
+// PrintMarkdown writes Markdown to stdout. Its texts must be escaped already. It keeps the
 // zero-width spaces that make them harmless on a forge.
 func (u *UI) PrintMarkdown(text string) error { return u.result([]byte(text)) }
 
-// Markdown is the complete table for a page of a forge, followed by an empty line. Cells
+// Markdown returns the complete table for a page of a forge, followed by an empty line. Cells
 // are escaped.
 // https://github.github.com/gfm/#tables-extension-
 func (t Table) Markdown() string {

@@ -9,13 +9,13 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Phase is what libre does for an image. The JSON log has its text.
+// Phase is what libre does for an image. The JSON log contains its text.
 type Phase string
 
 const (
 	Waiting    Phase = "waiting"
 	Evaluating Phase = "evaluating"
-	Realising  Phase = "realising" // by Nix, for all images; Message is what is left to do
+	Realising  Phase = "realising" // by Nix, for all images; Message is the remaining work
 	Building   Phase = "building"  // Done and Total count derivations
 	Stepping   Phase = "steps"     // … steps of a Containerfile
 	Layering   Phase = "layers"    // … layers
@@ -26,7 +26,7 @@ const (
 	Hashing    Phase = "hashing"
 	Looking    Phase = "looking"  // at a source
 	Starting   Phase = "starting" // a service
-	Ready      Phase = "ready"    // it answers; Message is what it is
+	Ready      Phase = "ready"    // it answers; Message is its address
 	Published  Phase = "published"
 	Done       Phase = "done"
 	Failed     Phase = "failed"
@@ -37,11 +37,12 @@ func (p Phase) final() bool {
 	return p == Done || p == Ready || p == Published || p == Failed || p == Skipped
 }
 
-// isShared reports whether a phase is of all images together.
+// isShared reports whether a phase is for all images together.
 func (p Phase) isShared() bool { return p == Evaluating || p == Realising }
 
-// State is the progress of an image. Message is unescaped text: the last line of a build's
-// log, what it waits for ("for nix"), the digest of a finished image, the reason of a failure.
+// State is the progress of an image. Message is unescaped text: the last line of a build's log,
+// what the image waits for ("for nix"), the digest of a finished image, or the reason of a
+// failure.
 type State struct {
 	Phase       Phase
 	Done, Total int
@@ -62,7 +63,7 @@ type Progress struct {
 	started   time.Time
 	lines     []*line                  // of unfinished images, in the order of their first state
 	finished  map[string]Phase         // by image
-	expected  map[string]time.Duration // by image, how long it took before
+	expected  map[string]time.Duration // by image, how long it took in an earlier run
 	pace      float64
 	traffic   traffic
 	nameWidth int
@@ -79,7 +80,7 @@ type line struct {
 	started time.Time // zero while it waits
 }
 
-// Progress shows progress until Close. Only one can be shown at a time.
+// Progress shows progress until Close. Only one Progress can be shown at a time.
 func (u *UI) Progress() *Progress {
 	p := u.newProgress()
 	switch {
@@ -110,7 +111,7 @@ func (u *UI) newProgress() *Progress {
 	return p
 }
 
-// every calls a function again and again, until Close.
+// every calls a function at an interval, until Close.
 func (p *Progress) every(interval time.Duration, do func()) {
 	defer close(p.done)
 	ticker := time.NewTicker(interval)
@@ -164,7 +165,7 @@ func (p *Progress) Set(image string, state State) {
 		if state.Phase != before.Phase || state.Done != before.Done || state.Total != before.Total {
 			p.ui.logJSON(event{Image: image, Phase: string(state.Phase), Done: state.Done, Total: state.Total, Message: state.Message})
 		}
-	case state.Phase == Skipped && state.Message == "" && !p.ui.opts.Verbose: // it is counted
+	case state.Phase == Skipped && state.Message == "" && !p.ui.opts.Verbose: // the summary counts it
 	case state.Phase.final():
 		p.ui.log(p.finalLine(l) + "\n")
 	case !p.live && state.Phase != before.Phase && state.Phase != Waiting:
@@ -199,15 +200,15 @@ func (p *Progress) remove(gone *line) {
 	}
 }
 
-// drawIfChanged draws if a state changed, or if a second passed.
+// drawIfChanged draws if a state changed, or if a second has passed.
 func (p *Progress) drawIfChanged() {
 	if p.dirty || len(p.lines) > 0 && p.ui.opts.Now().Sub(p.drawnAt) >= time.Second {
 		p.draw()
 	}
 }
 
-// draw replaces the live lines, and writes the lines above them. It is a single write, so
-// that a terminal never shows half of it.
+// draw replaces the live lines, and writes the lines above them. It writes everything at once,
+// so a terminal never shows half of it.
 func (p *Progress) draw() {
 	width, height := p.ui.opts.Size()
 	var b strings.Builder
@@ -232,9 +233,9 @@ func (p *Progress) makeRoom() {
 	p.above.Reset()
 }
 
-// eraseSequence moves the cursor to the first live line and clears what is below, row by row,
-// since tmux keeps a copy of what is cleared at once. A line takes several rows if the terminal
-// was wider when it was drawn.
+// eraseSequence returns the sequence that moves the cursor to the first live line and clears
+// everything below. It clears row by row, because tmux keeps a copy of what is cleared at once.
+// A line has several rows if the terminal was wider when it was drawn.
 func (p *Progress) eraseSequence(width int) string {
 	rows := 0
 	for _, n := range p.drawn {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// liveLines are the lines of unfinished images, and one for all of them, if there are several
-// or there is more to say. If there are too few rows, waiting images are left out.
+// liveLines returns the lines of unfinished images, and one for all of them if there are
+// several or there is more to say. If there are too few rows, waiting images are left out.
 func (p *Progress) liveLines(rows int) []liveText {
 	var texts []liveText
 	var summary []liveText
@@ -63,23 +63,24 @@ func (p *Progress) summary(traffic string) string {
 	return text
 }
 
-// Expect says how long an image will take, as it did before.
+// Expect sets the expected time of an image, from an earlier run.
 func (p *Progress) Expect(image string, took time.Duration) {
 	p.ui.mu.Lock()
 	defer p.ui.mu.Unlock()
 	p.expected[oneLine(image)] = took
 }
 
-// SetPace says how much of the sum of its images' times a whole run took before: 0.5 if two
-// were made at once.
+// SetPace sets the duration of an earlier run as a share of the sum of its images' times: 0.5
+// if two were made in parallel.
 func (p *Progress) SetPace(pace float64) {
 	p.ui.mu.Lock()
 	defer p.ui.mu.Unlock()
 	p.pace = pace
 }
 
-// left estimates the time until the last image ends: all of them at the pace of a former run,
-// and not less than the longest of them. It is 0 if nothing is known of one of them.
+// left estimates the time until the last image ends: the sum of all images at the pace of an
+// earlier run, but at least the time of the longest. It returns 0 if an image's time is
+// unknown.
 func (p *Progress) left() time.Duration {
 	var sum, longest time.Duration
 	for _, l := range p.lines {

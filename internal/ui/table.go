@@ -9,19 +9,19 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// A Table has as many cells in each row as in its header. Cells are escaped, and written
-// on one line.
+// A Table has as many cells in each row as in its header. Cells are escaped, and written on one
+// line.
 type Table struct {
 	Header []string
 	Rows   [][]string
 	Style  func(column int, cell string) Style // nil for no style
 
-	// Sentences are the columns whose cells may be below their rows on a terminal: a cell that
-	// does not fit into its row is written below it.
+	// Sentences are the columns whose cells are written below their rows on a terminal if they do
+	// not fit into the row.
 	Sentences []int
 
-	// Wrap are the columns whose cells may have several lines on a terminal, broken between
-	// words: for descriptions, and not for what is pasted.
+	// Wrap are the columns whose cells may have several lines on a terminal, broken between words.
+	// Use it for descriptions, and not for text that people copy.
 	Wrap []int
 
 	// Escape makes a cell safe in Markdown; nil is [text.Markdown].
@@ -30,12 +30,12 @@ type Table struct {
 
 const (
 	columnGap = "  "
-	minPhrase = 20 // width that a column keeps whose cells are wrapped
+	minPhrase = 20 // least width of a column with wrapped cells
 )
 
 // Table writes a result to stdout. On a terminal it has a header and aligned columns. If they
 // are wider than the terminal, each row has two lines: the first cell, and the others. No cell
-// is shortened, so that it can be pasted. Elsewhere the table has cells separated by tabs and
+// is shortened, so that people can copy it. Elsewhere cells are separated by tabs and there is
 // no header, for cut and awk.
 func (u *UI) Table(t Table) error {
 	u.Summary(t)
@@ -54,7 +54,7 @@ func (u *UI) Table(t Table) error {
 	return u.result([]byte(u.align(t, rows, width, u.paint)))
 }
 
-// oneLine makes a text one line that is safe for a terminal.
+// oneLine returns a text on one line that is safe for a terminal.
 func oneLine(said string) string { return strings.TrimSpace(text.OutputLine(said)) }
 
 func cleanRows(rows [][]string) [][]string {
@@ -68,7 +68,7 @@ func cleanRows(rows [][]string) [][]string {
 	return clean
 }
 
-// align lays out a table in a width; 0 is any width.
+// align lays out a table in a width; 0 means any width.
 func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string) string) string {
 	widths := make([]int, len(t.Header))
 	for _, row := range append([][]string{t.Header}, rows...) {
@@ -126,7 +126,7 @@ func (u *UI) align(t Table, rows [][]string, width int, paint func(Style, string
 }
 
 // fit chooses the columns that are side by side, and makes their widths fit. If not all of them
-// fit, the first is on a line of its own: the table is stacked.
+// fit, the table is stacked: the first column is on a line of its own.
 func (t Table) fit(rows [][]string, widths []int, width int) (columns []int, stacked bool) {
 	for i := range t.Header {
 		columns = append(columns, i)
@@ -149,9 +149,9 @@ func (t Table) fit(rows [][]string, widths []int, width int) (columns []int, sta
 	return columns, true
 }
 
-// beside narrows some columns as far as it can. What is wrapped shrinks first, then columns of
-// sentences, the widest of them to its widest cell that there is room for. The result lacks the
-// columns whose cells are below their rows.
+// beside narrows columns as much as it can. Wrapped columns shrink first. Then columns of
+// sentences shrink, the widest of them to its widest cell that fits. The result lacks the
+// columns whose cells are written below their rows.
 func (t Table) beside(rows [][]string, widths, columns []int, width int) []int {
 	of := func(some []int) []int {
 		return slices.DeleteFunc(slices.Clone(some), func(i int) bool { return !slices.Contains(columns, i) })
@@ -189,8 +189,8 @@ func rowWidth(widths, columns []int) int {
 	return sum
 }
 
-// shrink takes width from the widest of the wrapped columns, until a row fits or they have the
-// least width. Of two columns it takes from the right one.
+// shrink narrows the widest of the wrapped columns until a row fits or they have their least
+// width. If two are equally wide, it narrows the right one.
 func shrink(widths, columns, wrapped []int, width int) {
 	for sum := rowWidth(widths, columns); sum > width && len(wrapped) > 0; sum-- {
 		widest := wrapped[0]
@@ -206,7 +206,8 @@ func shrink(widths, columns, wrapped []int, width int) {
 	}
 }
 
-// lines are a row whose wrapped cells are broken into the widths of their columns.
+// lines returns a row as several lines: wrapped cells are broken to the widths of their
+// columns.
 func (t Table) lines(row []string, widths, columns []int) [][]string {
 	lines := [][]string{slices.Clone(row)}
 	for _, i := range t.Wrap {
@@ -223,7 +224,7 @@ func (t Table) lines(row []string, widths, columns []int) [][]string {
 	return lines
 }
 
-// wrap breaks a text between words, and words that are too long.
+// wrap breaks a text between words. It also breaks words that are too long.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""

@@ -12,12 +12,12 @@ type Meter interface {
 }
 
 const (
-	rateOver  = 5 * time.Second // a rate is the mean of this time
-	fewBytes  = 1 << 20         // fewer are not worth a word
-	firstRate = time.Second     // after which there is one
+	rateOver  = 5 * time.Second // a rate is the mean over this time
+	fewBytes  = 1 << 20         // smaller amounts are not shown
+	firstRate = time.Second     // time after which a rate is shown
 )
 
-// traffic is how much is sent and received, and how fast.
+// traffic is the amount and the rate of sent and received data.
 type traffic struct {
 	meter   Meter // nil: nothing is known
 	samples []sample
@@ -28,7 +28,7 @@ type sample struct {
 	sent, received int64
 }
 
-// Measure shows what a meter counts, as long as images are unfinished.
+// Measure shows a meter's counts while images are unfinished.
 func (p *Progress) Measure(meter Meter) {
 	p.ui.mu.Lock()
 	defer p.ui.mu.Unlock()

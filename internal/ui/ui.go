@@ -18,7 +18,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Options are the streams and what they can show.
+// Options are the streams and their abilities.
 type Options struct {
 	Stdout, Stderr io.Writer
 
@@ -31,14 +31,14 @@ type Options struct {
 	Fold Fold // of progress, without a terminal
 
 	Quiet   bool // no progress and no notes
-	Verbose bool // also the lines of builds, as they come
+	Verbose bool // also the lines of builds, as they are written
 
 	Size func() (width, height int) // of the terminal, in cells; called for each drawing
 	Now  func() time.Time
 }
 
-// Detect finds out what stdout and stderr are. A dumb terminal (TERM) does not count as
-// one. NO_COLOR (https://no-color.org) turns colours off.
+// Detect finds out the abilities of stdout and stderr. A dumb terminal (TERM) does not count as
+// a terminal. NO_COLOR (https://no-color.org) turns colours off.
 func Detect(stdout, stderr *os.File, getenv func(string) string) Options {
 	dumb := getenv("TERM") == "dumb"
 	isTerminal := func(f *os.File) bool { return !dumb && term.IsTerminal(int(f.Fd())) }
@@ -68,7 +68,7 @@ type UI struct {
 	mu       sync.Mutex
 	progress *Progress // the one that is shown
 	loggedAt time.Time // when something was last written to stderr
-	folds    int       // how many were begun
+	folds    int       // number of folds so far
 	summary  io.Writer // for tables as Markdown; nil for none
 }
 
@@ -79,8 +79,8 @@ func New(opts Options) *UI {
 	return &UI{opts: opts}
 }
 
-// Style is the meaning of a text. It is shown as one of the 16 colours that every terminal
-// has and its user can set.
+// Style is the meaning of a text. It is shown as one of the 16 colours that every terminal has
+// and its user can set.
 type Style int
 
 const (
@@ -171,7 +171,7 @@ func (u *UI) message(kind string, style Style, prefix, format string, args []any
 	if u.opts.StderrTerminal {
 		prefix = u.paint(style, prefix)
 	}
-	if u.progress != nil && kind != "note" { // nobody opens a fold to look for it
+	if u.progress != nil && kind != "note" { // nobody opens a fold to look for a warning or an error
 		u.closeFold()
 		defer u.openFold()
 	}

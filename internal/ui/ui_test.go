@@ -45,7 +45,7 @@ func colors(o *Options) { terminal(o); o.Color = true }
 
 func logJSON(o *Options) { terminal(o); o.JSON = true }
 
-// said gives what was written to stderr since the last call.
+// said returns what was written to stderr since the last call.
 func (f *fake) said() string {
 	s := f.stderr.String()
 	f.stderr.Reset()

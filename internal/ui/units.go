@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Size is a number of bytes in binary units: "512 B", "9.8 KiB", "12 MiB".
+// Size returns a number of bytes in binary units: "512 B", "9.8 KiB", "12 MiB".
 func Size(bytes int64) string {
 	const units = "KMGTPE"
 	n := float64(bytes)
@@ -24,7 +24,7 @@ func Size(bytes int64) string {
 	return fmt.Sprintf("%.0f %ciB", n, units[unit])
 }
 
-// Duration is a short duration: "0.3s", "12s", "3m05s", "1h02m".
+// Duration returns a short duration: "0.3s", "12s", "3m05s", "1h02m".
 func Duration(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -43,7 +43,7 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", s/3600, s%3600/60)
 }
 
-// wholeSeconds is a duration that still grows, without flickering fractions.
+// wholeSeconds returns a duration that still grows, without flickering fractions.
 func wholeSeconds(d time.Duration) string {
 	if d = max(d, 0); d < 10*time.Second {
 		return fmt.Sprintf("%ds", int(d.Seconds()))

@@ -20,13 +20,13 @@ import (
 	"github.com/therootcompany/xz"
 )
 
-// Archive is a release's source as a forge packs it: a tar or zip with one top folder,
-// which is stripped. It is an fs.FS of that tree, read without unpacking. Symbolic links
-// can be read, and are never followed.
+// Archive is a release's source as a forge packs it: a tar or zip with one top folder, which is
+// stripped. It is an fs.FS of that tree, read without unpacking. Symbolic links can be read,
+// but are never followed.
 type Archive struct {
 	Hash    string    // SRI sha256 of the tree's NAR, as in nixpkgs' fetchzip and builtins.fetchTarball
-	Commit  string    // from the header that git archive writes, else ""
-	Date    time.Time // of the newest entry; git archive uses the commit's for all
+	Commit  string    // from the header that git archive writes; otherwise ""
+	Date    time.Time // date of the newest entry; git archive gives all entries the commit's date
 	Top     string    // the top folder's name
 	Entries int       // files, folders and links below it
 	Size    int64     // bytes of the files
@@ -41,9 +41,9 @@ type Archive struct {
 	spool *os.File
 }
 
-// ArchiveLimits guard against archives that are no releases.
+// ArchiveLimits protect against archives that are not releases.
 type ArchiveLimits struct {
-	Bytes   int64 // of the unpacked tar, and of its files with the holes of sparse ones
+	Bytes   int64 // bytes of the unpacked tar, and of its files with the holes of sparse files
 	Entries int
 }
 
@@ -51,26 +51,26 @@ type ArchiveLimits struct {
 var DefaultArchiveLimits = ArchiveLimits{Bytes: 8 << 30, Entries: 500_000}
 
 const (
-	// The index is in memory; these limit it.
+	// The index is in memory. These limit its size.
 	maxArchiveName  = 4096     // bytes of a name or a link's target, as for a path in Linux
 	maxArchiveNames = 64 << 20 // bytes of all of them
 
 	maxGitFile = 1 << 20 // bytes of a .gitattributes that is read
 )
 
-// ErrArchiveFormat is an archive of a format that libre does not know; Nix may.
+// ErrArchiveFormat means that libre does not know the archive's format. Nix may know it.
 var ErrArchiveFormat = errors.New("unknown archive format, expected a zip or a tar, plain or compressed with gzip, xz, zstd or bzip2")
 
-// HashArchive reads an archive and returns it with its hash. It spools the files to an
-// unnamed temporary file, which Close frees, so that memory does not grow with their size.
-// It refuses what no release needs: names outside the tree, hard links, devices, duplicate
+// HashArchive reads an archive and returns it with its hash. It writes the files to an unnamed
+// temporary file, which Close frees, so memory does not grow with their size. It refuses
+// entries that no release needs: names outside the tree, hard links, devices, and duplicate
 // entries.
 func HashArchive(r io.Reader, limits ArchiveLimits) (_ *Archive, err error) {
 	spool, err := os.CreateTemp("", "libre-archive-")
 	if err != nil {
 		return nil, fmt.Errorf("spooling an archive: %w", err)
 	}
-	os.Remove(spool.Name()) // so that it goes even if libre is killed
+	os.Remove(spool.Name()) // so that it is removed even if libre is killed
 	a := &Archive{spool: spool}
 	defer func() {
 		if err != nil {
@@ -126,14 +126,14 @@ func decompressArchive(r io.Reader, limits ArchiveLimits) (io.ReadCloser, error)
 	return nil, ErrArchiveFormat
 }
 
-// limitedReader fails at its limit, where io.LimitReader would end.
+// limitedReader returns an error at its limit, where io.LimitReader would end.
 type limitedReader struct {
 	r     io.Reader
 	limit int64
 	left  int64
 }
 
-// errTooLarge means that ArchiveLimits.Bytes is exceeded.
+// errTooLarge returns the error for an archive that exceeds ArchiveLimits.Bytes.
 func errTooLarge(limit int64) error {
 	return fmt.Errorf("it is larger than the limit of %d bytes: raise limits.archive in libre.yaml", limit)
 }
@@ -156,7 +156,7 @@ type archiveLoader struct {
 	limits ArchiveLimits
 	names  int // bytes
 	out    *bufio.Writer
-	offset int64 // in the spool
+	offset int64 // in the temporary file
 	lfs    []string
 }
 
@@ -167,7 +167,7 @@ func (a *Archive) load(plain io.Reader, limits ArchiveLimits) error {
 		Archive: a,
 		above:   &archiveEntry{kind: archiveFolder},
 		limits:  limits,
-		// Hide the spool's ReadFrom: bufio would pass large files to it.
+		// Hide the file's ReadFrom: bufio would pass large files to it.
 		out: bufio.NewWriterSize(struct{ io.Writer }{a.spool}, 256<<10),
 	}
 	for t := tar.NewReader(plain); ; {
@@ -237,7 +237,7 @@ func (l *archiveLoader) add(header *tar.Header, content io.Reader) error {
 		e.kind = archiveFolder
 	case tar.TypeReg:
 		e.kind = archiveFile
-		if header.Mode&0o100 != 0 { // the owner's, as in Nix
+		if header.Mode&0o100 != 0 { // the owner's bit, as in Nix
 			e.kind = archiveExecutable
 		}
 	case tar.TypeSymlink:
@@ -303,7 +303,7 @@ func (l *archiveLoader) place(parts []string, e *archiveEntry) error {
 		if was.declared || was.kind != e.kind {
 			return errors.New("it is in the archive twice")
 		}
-		was.declared = true // a folder, listed after its contents
+		was.declared = true // the folder is listed after its contents
 		return nil
 	}
 	return l.insert(folder, name, e)
@@ -320,14 +320,14 @@ func (l *archiveLoader) insert(folder *archiveEntry, name string, e *archiveEntr
 	return nil
 }
 
-// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer stands in
-// the place of a file, and is shorter than 1024 bytes.
+// A pointer is in the place of a file, and is shorter than 1024 bytes:
+// https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
 const (
 	lfsPointer    = "version https://git-lfs.github.com/spec/v1\n"
 	maxLFSPointer = 1024
 )
 
-// store writes a file into the spool.
+// store writes a file into the temporary file.
 func (l *archiveLoader) store(parts []string, e *archiveEntry, size int64, content io.Reader) error {
 	e.offset = l.offset
 	if size > l.limits.Bytes-l.offset { // a sparse file is larger than its data in the tar
@@ -358,7 +358,7 @@ func (l *archiveLoader) store(parts []string, e *archiveEntry, size int64, conte
 
 var exportSubst = regexp.MustCompile(`(?m)^[ \t]*[^# \t\r\n][^\r\n]*[ \t]export-subst(?:[ \t\r]|$)`)
 
-// inspect finds what makes an archive differ from its repository.
+// inspect finds the reasons why an archive may differ from its repository.
 func (a *Archive) inspect() error {
 	if _, err := a.Lstat(".gitmodules"); err == nil {
 		a.Lacks = append(a.Lacks, "submodules (.gitmodules)")

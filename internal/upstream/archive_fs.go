@@ -22,14 +22,14 @@ const (
 
 type archiveEntry struct {
 	kind     archiveKind
-	declared bool                     // false for a folder that only other entries' names imply
-	offset   int64                    // of a file, in the spool
+	declared bool                     // false for a folder that is only in the names of other entries
+	offset   int64                    // of a file, in the temporary file
 	size     int64                    // of a file
 	target   string                   // of a link
 	children map[string]*archiveEntry // of a folder
 }
 
-// sorted returns the names in a folder in byte order, as a NAR and an fs.FS have them.
+// sorted returns the names in a folder in byte order, the order of a NAR and an fs.FS.
 func (e *archiveEntry) sorted() []string { return slices.Sorted(maps.Keys(e.children)) }
 
 // walk visits everything below e.
@@ -50,7 +50,7 @@ func (a *Archive) section(e *archiveEntry) *io.SectionReader {
 	return io.NewSectionReader(a.spool, e.offset, e.size)
 }
 
-// Open opens a file or a folder. A link, or a name below one, is an error.
+// Open opens a file or a folder. It returns an error for a link and for a name below one.
 func (a *Archive) Open(name string) (fs.File, error) {
 	info, err := a.lookup("open", name)
 	if err != nil {
@@ -77,7 +77,7 @@ func (a *Archive) Lstat(name string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// ReadLink returns a link's target as the archive has it.
+// ReadLink returns the target of a link, unchanged.
 func (a *Archive) ReadLink(name string) (string, error) {
 	info, err := a.lookup("readlink", name)
 	if err != nil {

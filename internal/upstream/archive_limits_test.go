@@ -60,7 +60,7 @@ func (w *watchedReader) Read(p []byte) (int, error) {
 	return w.Reader.Read(p)
 }
 
-// peakHeap is the most heap in use while an archive of so many megabytes is read.
+// peakHeap returns the most heap in use while an archive of so many megabytes is read.
 func peakHeap(t *testing.T, megabytes int) uint64 {
 	file := filepath.Join(t.TempDir(), "x.tar.gz")
 	f, err := os.Create(file)

@@ -9,7 +9,7 @@ import (
 	"github.com/nix-community/go-nix/pkg/wire"
 )
 
-// narHash is the SRI sha256 of the tree's NAR. Only the encoding is go-nix's: its
+// narHash returns the SRI sha256 of the tree's NAR. It uses only go-nix's encoding, because
 // nar.Writer refuses names that begin with two dots.
 // https://nix.dev/manual/nix/latest/protocols/nix-archive
 func (a *Archive) narHash() (string, error) {
@@ -28,7 +28,7 @@ func (a *Archive) narHash() (string, error) {
 // narWriter keeps the first error, as bufio.Writer does.
 type narWriter struct {
 	*bufio.Writer
-	buffer []byte // of a file's content, larger than the Writer's, which then copies nothing
+	buffer []byte // of a file's content; larger than the Writer's buffer, which then copies nothing
 }
 
 // entry writes an entry and everything below it.

@@ -57,7 +57,7 @@ func hashArchive(t testing.TB, content []byte) *upstream.Archive {
 	return a
 }
 
-// goNixHash is what another implementation has for a folder.
+// goNixHash returns what another implementation has for a folder.
 func goNixHash(t testing.TB, dir string) string {
 	t.Helper()
 	sum := sha256.New()

@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// zipAsTar converts a zip of at most so many bytes to a tar. It spools the zip to an
-// unnamed file, since the list of entries is at its end.
+// zipAsTar converts a zip to a tar. limit is the largest size of the zip in bytes. It writes
+// the zip to an unnamed file first, because a zip has its list of entries at the end.
 func zipAsTar(content io.Reader, limit int64) (io.ReadCloser, error) {
 	spool, err := os.CreateTemp("", "libre-zip-")
 	if err != nil {

@@ -14,24 +14,24 @@ import (
 	"github.com/libresh/libre/internal/private"
 )
 
-// mostCached is the size in bytes of the largest response that is kept.
+// mostCached is the size in bytes of the largest response that is stored.
 const mostCached = 8 << 20
 
-// cached revalidates the responses on disk by ETag or date. For authorised callers, GitHub
-// does not count these requests. It keeps documents, not archives, and sets the header
-// X-From-Cache, which go-github reads.
+// cached revalidates responses on disk by ETag or date. For authorised callers, GitHub does not
+// count these requests. It stores documents, not archives. It sets the header X-From-Cache,
+// which go-github reads.
 type cached struct {
 	dir   string
 	inner http.RoundTripper
 }
 
-// answer is one kept response. It does not contain the token of the request.
+// answer is one stored response. It does not contain the token of the request.
 type answer struct {
 	Header http.Header
 	Body   []byte
 }
 
-// keptHeaders are those that a reader of the body may need.
+// keptHeaders are the headers that a reader of the body may need.
 var keptHeaders = []string{"Content-Type", "Etag", "Last-Modified", "Link"}
 
 func (c *cached) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -63,8 +63,8 @@ func (c *cached) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// fileOf names the file of a response. A request with a token, or for another format, has a
-// file of its own.
+// fileOf returns the name of a response's file. Requests with a token, and requests for another
+// format, have a file of their own.
 func (c *cached) fileOf(request *http.Request) string {
 	key := fmt.Sprintf("%t %q %s", request.Header.Get("Authorization") != "", request.Header.Get("Accept"), request.URL.Redacted())
 	return filepath.Join(c.dir, fmt.Sprintf("answer-%x.json", sha256.Sum256([]byte(key))))
@@ -76,8 +76,8 @@ func worthKeeping(header http.Header) bool {
 		slices.Contains([]string{"application/json", "text/plain"}, kind)
 }
 
-// revive returns the kept response with the headers of the one that confirms it: these have
-// the quota.
+// revive returns the stored response with the headers of the response that confirms it, because
+// these contain the quota.
 func (a answer) revive(fresh *http.Response) *http.Response {
 	header := fresh.Header.Clone()
 	for name, values := range a.Header {
@@ -93,8 +93,8 @@ func (a answer) revive(fresh *http.Response) *http.Response {
 	}
 }
 
-// keep reads the response and writes it to its file. A failure to write only costs time
-// later.
+// keep reads the response and writes it to its file. If it cannot write the file, this only
+// costs time later.
 func (c *cached) keep(file string, response *http.Response) (*http.Response, error) {
 	body := response.Body
 	read, err := io.ReadAll(io.LimitReader(body, mostCached+1))
@@ -121,13 +121,13 @@ func (c *cached) keep(file string, response *http.Response) (*http.Response, err
 	return response, nil
 }
 
-// readJSON reads a file of the cache, and reports whether it is there and valid.
+// readJSON reads a file of the cache. It reports whether the file exists and is valid.
 func readJSON(file string, into any) bool {
 	content, err := private.Read(file)
 	return err == nil && json.Unmarshal(content, into) == nil
 }
 
-// writeJSON replaces a file of the cache. Only its user can read it: it may be about a
+// writeJSON replaces a file of the cache. Only the user can read it, because it may be about a
 // private repository.
 func writeJSON(file string, value any) {
 	if content, err := json.Marshal(value); err == nil {

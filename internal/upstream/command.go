@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// CommandError is a program that failed, with the end of its output.
+// CommandError means that a program failed. It has the end of the program's output.
 type CommandError struct {
 	Program string
 	Tail    string
@@ -28,8 +28,8 @@ func (e *CommandError) Error() string {
 
 func (e *CommandError) Unwrap() error { return e.Err }
 
-// runGo returns the go program's output, up to mostRefBytes. The program has no terminal,
-// so that nothing can ask for a password, and no repository around it.
+// runGo returns the go program's output, up to mostRefBytes. The program has no terminal, so
+// nothing can ask for a password, and it runs outside of any repository.
 func runGo(ctx context.Context, environment []string, arguments ...string) ([]byte, error) {
 	command := process.Command(ctx, "go", arguments...)
 	command.Dir = "/"
@@ -47,18 +47,19 @@ func runGo(ctx context.Context, environment []string, arguments ...string) ([]by
 	return out.Bytes(), nil
 }
 
-// anyTransport are the transports by which git fetches what a definition names.
+// anyTransport lists the transports that git may use to fetch a definition's source.
 const anyTransport = "file:git:ssh:http:https"
 
-// fromGit runs git outside of any repository and without prompts. git may use only the
-// named transports: ext:: would run a command.
+// fromGit runs git outside of any repository and without prompts. git may use only the named
+// transports, because ext:: would run a command.
 func fromGit(ctx context.Context, command git.Command, transports string, arguments ...string) (string, error) {
 	command.Dir, command.MostOutput = "/", mostRefBytes
 	command.Environment = append(command.Environment, "GIT_ASKPASS=true", "SSH_ASKPASS_REQUIRE=never", "GIT_ALLOW_PROTOCOL="+transports)
 	return command.Run(ctx, append([]string{"-c", "protocol.ext.allow=never"}, arguments...)...)
 }
 
-// gitLsRemote lists tags with git, which has ssh, its keys, settings and helpers.
+// gitLsRemote lists tags with git, so the user's settings, keys for ssh and credential helpers
+// apply.
 func gitLsRemote(ctx context.Context, location, transports string) ([]Tag, error) {
 	out, err := fromGit(ctx, git.Command{}, transports, "ls-remote", "--tags", "--", location)
 	if err != nil {
@@ -67,7 +68,7 @@ func gitLsRemote(ctx context.Context, location, transports string) ([]Tag, error
 	return readLsRemote(out)
 }
 
-// readLsRemote reads lines of object, tab and reference.
+// readLsRemote reads lines with an object, a tab and a reference.
 func readLsRemote(out string) ([]Tag, error) {
 	var found refs
 	for line := range strings.Lines(out) {

@@ -17,7 +17,7 @@ import (
 )
 
 // UnreachableError means that no branch and no tag of a repository leads to a commit. Forges
-// serve the commits of forks under the address of the repository that was forked.
+// also serve the commits of forks at the address of the original repository.
 type UnreachableError struct {
 	Commit     string
 	Repository string // URL, without a password
@@ -27,7 +27,7 @@ func (e *UnreachableError) Error() string {
 	return fmt.Sprintf("no branch and no tag of %s leads to commit %s", e.Repository, e.Commit)
 }
 
-// RepositoryOf is the URL of the git repository of a source, as git and browsers know it, ""
+// RepositoryOf returns the URL of a source's git repository, as git and browsers use it, or ""
 // if the source does not name one.
 func (c *Client) RepositoryOf(source Source) string {
 	switch source.Kind {
@@ -43,16 +43,17 @@ func (c *Client) RepositoryOf(source Source) string {
 	return ""
 }
 
-// moduleForges are the hosts at which the first three parts of a module's path are its
+// moduleForges are the hosts on which the first three parts of a module's path are its
 // repository. https://go.dev/ref/mod#vcs-find
 const moduleForges = " github.com bitbucket.org codeberg.org gitlab.com "
 
 var commitPrefix = regexp.MustCompile(`\A[0-9a-f]{4,40}\z`)
 
-// Commit finds the commit of a repository whose ID begins with at least four hexadecimal
-// digits, if one of its branches or tags leads there, and returns it as git format-patch
-// writes it: the change to the first parent, without renames. The error is an
-// *UnreachableError if there is none.
+// Commit finds the commit of a repository whose ID begins with digits, at least four
+// hexadecimal digits, if a branch or a tag leads to it. It returns the commit's ID and its
+// change to the first parent as git format-patch writes it, without renames. most is the
+// largest size of the patch in bytes. If there is no such commit, the error is an
+// *UnreachableError.
 func (c *Client) Commit(ctx context.Context, location, digits string, most int) (id string, patch []byte, err error) {
 	doing := "fetching commit " + digits + " of " + redacted(location)
 	if !commitPrefix.MatchString(digits) {
@@ -81,8 +82,8 @@ func (c *Client) Commit(ctx context.Context, location, digits string, most int) 
 	return id, patch, nil
 }
 
-// reachable is the whole ID of a commit that a branch or a tag of a repository leads to. It
-// fetches commits only, from servers that can leave out the rest.
+// reachable returns the complete ID of a commit that a branch or a tag of a repository leads
+// to. It fetches only commits, if the server can leave out the rest.
 func (c *Client) reachable(ctx context.Context, dir, location, digits string) (string, error) {
 	if err := gitInto(ctx, io.Discard, "init", "--quiet", "--bare", dir); err != nil {
 		return "", err
@@ -104,7 +105,7 @@ func (c *Client) reachable(ctx context.Context, dir, location, digits string) (s
 	return "", fmt.Errorf("%s and %s begin with it: give more digits", found.ids[0], found.ids[1])
 }
 
-// commitFinder keeps the first two lines that begin with some digits.
+// commitFinder stores the first two lines that begin with some digits.
 type commitFinder struct {
 	digits, rest []byte
 	ids          []string
@@ -141,8 +142,8 @@ func (c *Client) commitPatch(ctx context.Context, dir, location, id string, most
 	return patch.Bytes(), err
 }
 
-// PageOf is the address in a browser of a repository that git knows by a URL or by its short
-// form of one, "" for a repository of this machine.
+// PageOf returns the address of a repository in a browser. location is a URL for git, or git's
+// short form of an address. It returns "" for a repository on this machine.
 func PageOf(location string) string {
 	place, err := url.Parse(location)
 	if _, host, folder, short := scpAddress(location); short {
@@ -158,9 +159,9 @@ func PageOf(location string) string {
 	return page.String()
 }
 
-// CommitOf reads the address of a commit's page or patch, such as
-// https://github.com/o/r/commit/abc.patch, below a repository: the digits of its ID. inside
-// reports whether an address is below the repository at all.
+// CommitOf reads the address of a commit's page or patch in a repository, such as
+// https://github.com/o/r/commit/abc.patch. It returns the digits of the commit's ID. inside
+// reports whether the address is below the repository's.
 func CommitOf(repository, address string) (digits string, inside bool) {
 	base, err := url.Parse(PageOf(repository))
 	place, err2 := url.Parse(address)
@@ -177,5 +178,5 @@ func CommitOf(repository, address string) (digits string, inside bool) {
 	return "", true
 }
 
-// commitPage is the end of the address of a commit at GitHub, Forgejo and GitLab.
+// commitPage matches the end of a commit's address on GitHub, Forgejo and GitLab.
 var commitPage = regexp.MustCompile(`\A(?:-/)?commits?/([0-9a-f]{4,40})(?:\.patch|\.diff)?\z`)

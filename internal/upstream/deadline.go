@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// DefaultDeadline is long enough for the largest archives over slow connections.
+// DefaultDeadline is enough for the largest archives over slow connections.
 const DefaultDeadline = 30 * time.Minute
 
-// deadline limits the time of a request with its whole response: waiting, all attempts, and
-// a slow body.
+// deadline limits the time of a request with its whole response. This includes waiting, all
+// attempts, and a slow body.
 type deadline struct {
 	inner http.RoundTripper
 	limit time.Duration
@@ -35,7 +35,7 @@ func bounded(ctx context.Context, limit time.Duration) (context.Context, context
 	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("it takes longer than %s: raise limits.answer in libre.yaml", limit))
 }
 
-// cause returns the time limit's error if that is why something failed.
+// cause returns the time limit's error if the time limit made something fail.
 func cause(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)

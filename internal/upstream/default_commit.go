@@ -8,7 +8,7 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// DefaultCommit is the newest commit of a repository's default branch.
+// DefaultCommit returns the newest commit of a repository's default branch.
 func (c *Client) DefaultCommit(ctx context.Context, location string) (string, error) {
 	ctx, cancel := bounded(ctx, c.deadline)
 	defer cancel()

@@ -14,8 +14,7 @@ type githubEndpoints struct{ server, api, graphql *url.URL }
 // newGitHubEndpoints reads the variables that GitHub sets in workflows.
 // https://docs.github.com/en/actions/reference/workflows-and-actions/variables
 //
-// Forgejo's and Gitea's runners set the same variables to their own URLs. These say nothing
-// about GitHub.
+// Runners of Forgejo and Gitea set the same variables to their own URLs, which are ignored.
 func newGitHubEndpoints(getenv func(string) string) (githubEndpoints, error) {
 	ours := getenv
 	if isForgejoRunner(getenv) {
@@ -44,7 +43,7 @@ func newGitHubEndpoints(getenv func(string) string) (githubEndpoints, error) {
 	return endpoints, nil
 }
 
-// hint says how to get more requests per hour.
+// hint returns advice on how to get more requests per hour.
 func (p githubEndpoints) hint(request *http.Request) string {
 	if request.URL.Host == p.api.Host && request.Header.Get("Authorization") == "" {
 		return "a token allows more, set GITHUB_TOKEN or use gh auth login"
@@ -57,7 +56,7 @@ func isForgejoRunner(getenv func(string) string) bool {
 	return getenv("FORGEJO_ACTIONS") == "true" || getenv("GITEA_ACTIONS") == "true"
 }
 
-// gitlabServer is the URL of the GitLab that GITLAB_TOKEN is for: GITLAB_HOST, as for glab,
+// gitlabServer returns the URL of the GitLab that GITLAB_TOKEN is for: GITLAB_HOST, as in glab,
 // the server of a CI job, or gitlab.com.
 // https://docs.gitlab.com/ci/variables/predefined_variables/
 func gitlabServer(getenv func(string) string) string {
@@ -77,7 +76,7 @@ func isGitHubCloud(host string) bool {
 	return host == "github.com" || strings.HasSuffix(host, ".ghe.com")
 }
 
-// apiOf is the default address of the REST API.
+// apiOf returns the default address of the REST API.
 // https://docs.github.com/en/enterprise-server/rest/enterprise-admin
 func apiOf(server *url.URL) string {
 	if isGitHubCloud(server.Host) {
@@ -103,7 +102,8 @@ func parseServerURL(text string) (*url.URL, error) {
 	return &url.URL{Scheme: place.Scheme, Host: strings.ToLower(place.Host), Path: place.Path}, nil
 }
 
-// below is a URL further down. Unlike with JoinPath, its path always begins with a slash.
+// below returns a URL with a path added to a base URL's. Unlike with JoinPath, the path always
+// begins with a slash.
 func below(base *url.URL, path string) *url.URL {
 	further := *base
 	further.Path, further.RawPath = strings.TrimRight(base.Path, "/")+"/"+path, ""

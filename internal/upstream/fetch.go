@@ -24,7 +24,8 @@ func (c *Client) HasLogin(location string) bool {
 	return found
 }
 
-// Hint tells a user who is not logged in how to log in to a URL's host; "" for no URL.
+// Hint returns advice on how to log in to a URL's host, for a user who is not logged in, or ""
+// for no URL.
 func (c *Client) Hint(location string) string {
 	place, err := url.Parse(location)
 	if err != nil || place.Host == "" {
@@ -34,7 +35,7 @@ func (c *Client) Hint(location string) string {
 }
 
 // CheckSource checks that a source of kind github, git or url exists: at its location or, if
-// archive is not "", as that archive.
+// archive is not "", at that address.
 func (c *Client) CheckSource(ctx context.Context, kind, location, archive string) error {
 	if kind == "url" {
 		archive = location
@@ -53,7 +54,7 @@ func (c *Client) CheckSource(ctx context.Context, kind, location, archive string
 	return err
 }
 
-// Archive fetches a source archive from a forge, and hashes it on the way.
+// Archive fetches a source archive from a forge, and hashes it while reading.
 func (c *Client) Archive(ctx context.Context, location string) (*Archive, error) {
 	body, err := c.Get(ctx, location)
 	if err != nil {
@@ -77,7 +78,7 @@ func (c *Client) Unpack(ctx context.Context, location, dir string) (hash string,
 	return archive.Hash, os.CopyFS(dir, archive)
 }
 
-// Download fetches a file to a new path. The size limit is that of archives.
+// Download fetches a file to a new path. It has the size limit of archives.
 func (c *Client) Download(ctx context.Context, location, path string) error {
 	body, err := c.Get(ctx, location)
 	if err != nil {
@@ -95,7 +96,7 @@ func (c *Client) Download(ctx context.Context, location, path string) error {
 	return nil
 }
 
-// Get returns the content of a URL of a definition.
+// Get returns the content at a URL in a definition.
 func (c *Client) Get(ctx context.Context, location string) (io.ReadCloser, error) {
 	doing := "fetching " + redacted(location)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
@@ -118,7 +119,7 @@ func (c *Client) Get(ctx context.Context, location string) (io.ReadCloser, error
 }
 
 // Mirror makes a bare repository in an empty folder. It has the given commits with their
-// history, each as a branch with the commit's name.
+// history. Each is a branch with the commit's name.
 func (c *Client) Mirror(ctx context.Context, location string, commits []string, dir string) error {
 	ctx, cancel := bounded(ctx, c.deadline)
 	defer cancel()

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// readAPI reads a document of Forgejo's or GitLab's API into a value. The caller handles
-// statuses other than 200, for which it reads nothing.
+// readAPI reads a document of Forgejo's or GitLab's API into a value. If the status is not 200,
+// it reads nothing, and the caller handles the status.
 func (c *Client) readAPI(ctx context.Context, api *url.URL, where string, into any) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {

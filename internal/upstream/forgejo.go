@@ -47,7 +47,7 @@ func (f *forgejoRepository) Release(ctx context.Context, tag string) (*Release, 
 	return release, nil
 }
 
-// Links are for people and logs, so they have no user, which the source's URL may have.
+// Links returns URLs for people and logs. They have no user name, unlike the source's URL.
 func (f *forgejoRepository) Links(from, to string) Links {
 	page := *f.page
 	page.User = nil

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// gitRepository is a repository at any host. It has tags, and nothing else is known.
+// gitRepository is a repository at any host. Only its tags are known.
 type gitRepository struct {
 	client   *Client
 	location string
@@ -26,7 +26,8 @@ func (g *gitRepository) Release(context.Context, string) (*Release, error) { ret
 
 func (g *gitRepository) Links(string, string) Links { return Links{} }
 
-// gitTags lists the tags of a repository: over HTTP itself, otherwise with the git program.
+// gitTags lists the tags of a repository. It uses HTTP itself, and the git program for other
+// URLs.
 func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 	place, err := url.Parse(location)
 	user, _, _, _ := scpAddress(location)
@@ -58,8 +59,8 @@ func (c *Client) gitTags(ctx context.Context, location string) (Tags, error) {
 	return Tags{}, fmt.Errorf("listing the tags of %s: expected an https, ssh or file URL, or an absolute path", redacted(location))
 }
 
-// smartTags sends ls-refs without reading the server's advertisement first. This saves one
-// of two requests, unless the server declines.
+// smartTags sends ls-refs without first reading the server's advertisement. This saves one of
+// two requests, unless the server refuses.
 // https://git-scm.com/docs/protocol-v2#_http_transport
 func (c *Client) smartTags(ctx context.Context, repository *url.URL) (Tags, error) {
 	repository = trimmed(repository)
@@ -68,7 +69,8 @@ func (c *Client) smartTags(ctx context.Context, repository *url.URL) (Tags, erro
 	if !errors.As(err, &declined) {
 		return Tags{All: tags}, err
 	}
-	// A renamed repository, protocol version 0 or another object format: ask as git does.
+	// The repository was renamed, or the server has protocol version 0 or another object format:
+	// ask as git does.
 	ad, place, err := c.discover(ctx, repository)
 	if err != nil {
 		return Tags{}, err
@@ -86,8 +88,8 @@ func (c *Client) smartTags(ctx context.Context, repository *url.URL) (Tags, erro
 	return found, nil
 }
 
-// declinedError means that a server does not answer ls-refs as it should. Another way to
-// ask may work.
+// declinedError means that a server does not answer ls-refs correctly. Another kind of request
+// may work.
 type declinedError struct{ error }
 
 func (c *Client) askRefs(ctx context.Context, repository *url.URL, objectFormat string) ([]Tag, error) {
@@ -116,7 +118,8 @@ func (c *Client) askRefs(ctx context.Context, repository *url.URL, objectFormat 
 	return tags, err
 }
 
-// discover reads a server's advertisement, and returns where it came from.
+// discover reads a server's advertisement. It also returns the advertisement's URL, after
+// redirects.
 func (c *Client) discover(ctx context.Context, repository *url.URL) (advertisement, *url.URL, error) {
 	where := below(repository, "info/refs")
 	where.RawQuery = "service=git-upload-pack"
@@ -156,14 +159,14 @@ func isType(response *http.Response, wanted string) bool {
 	return kind == wanted
 }
 
-// trimmed is a repository's URL without trailing slashes.
+// trimmed returns a repository's URL without trailing slashes.
 func trimmed(repository *url.URL) *url.URL {
 	base := *repository
 	base.Path, base.RawPath = strings.TrimRight(base.Path, "/"), ""
 	return &base
 }
 
-// bare is the part that two spellings of one repository's URL have in common.
+// bare returns the part of a repository's URL that all its spellings have in common.
 func bare(repository *url.URL) string {
 	return strings.TrimSuffix(originOf(repository)+trimmed(repository).Path, ".git")
 }

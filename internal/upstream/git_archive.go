@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// GitArchive fetches one commit of a repository without a forge, and hashes its tree. The
-// tree is complete and unchanged: attributes such as export-ignore have no effect.
+// GitArchive fetches one commit of a repository that is not on a forge, and hashes its tree.
+// The tree is complete and unchanged: attributes such as export-ignore have no effect.
 func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Archive, error) {
 	doing := "fetching " + commit + " of " + redacted(location)
 	ctx, cancel := bounded(ctx, c.deadline)
@@ -30,7 +30,7 @@ func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Arch
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, cause(ctx, err))
 	}
-	archive.Lacks, archive.ExportSubst = nil, nil // Nix fetches it with git as well
+	archive.Lacks, archive.ExportSubst = nil, nil // Nix also fetches it with git
 	return archive, nil
 }
 
@@ -59,14 +59,13 @@ func (c *Client) gitArchive(ctx context.Context, dir, location, commit string) (
 	return HashArchive(tree, c.limits)
 }
 
-// gitInto is fromGit for a command that writes its output elsewhere.
+// gitInto is like fromGit for a command that writes its output elsewhere.
 func gitInto(ctx context.Context, output io.Writer, arguments ...string) error {
 	_, err := fromGit(ctx, git.Command{Output: output}, anyTransport, arguments...)
 	return err
 }
 
-// writesAtMost ends a program as soon as it has written more than so many bytes to a
-// folder.
+// writesAtMost ends a program as soon as it has written more than limit bytes to a folder.
 func writesAtMost(ctx context.Context, dir string, limit int64, run func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})

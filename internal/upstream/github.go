@@ -22,8 +22,8 @@ type githubRepository struct {
 	releases    releaseList
 }
 
-// uncounted hides from go-github when the quota is renewed. Otherwise it refuses requests
-// by itself once the quota is used up, while web.Transport may wait.
+// uncounted hides the time of the quota's renewal from go-github. Otherwise go-github refuses
+// requests itself when the quota is used up, and web.Transport cannot wait.
 type uncounted struct{ inner http.RoundTripper }
 
 func (u uncounted) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -50,7 +50,7 @@ func (c *Client) openGitHub(location string) (*githubRepository, error) {
 	return g, nil
 }
 
-// Tags come from git, or from Prefetch if that shows that nothing changed.
+// Tags lists tags with git, unless Prefetch shows that nothing changed.
 func (g *githubRepository) Tags(ctx context.Context) (Tags, error) {
 	location := g.owner + "/" + g.repo
 	if known := g.client.overview(location); known != nil {
@@ -75,7 +75,7 @@ func (g *githubRepository) Release(ctx context.Context, tag string) (*Release, e
 	return release, nil
 }
 
-// Links use the tag's full name if a branch may have the same short name.
+// Links uses the tag's full name if a branch may have the same short name.
 func (g *githubRepository) Links(from, to string) Links { return forgeLinks(g.page, from, to) }
 
 func (g *githubRepository) listReleases(ctx context.Context, number int) ([]Release, bool, error) {
@@ -127,7 +127,7 @@ func (g *githubRepository) explain(doing string, err error) error {
 	return explain(doing, err)
 }
 
-// forgeLinks are the addresses that GitHub and Forgejo have in common.
+// forgeLinks returns the addresses that GitHub and Forgejo have in common.
 func forgeLinks(page *url.URL, from, to string) Links {
 	return Links{
 		Release: join(page, "releases/tag/", to),
@@ -136,7 +136,7 @@ func forgeLinks(page *url.URL, from, to string) Links {
 	}
 }
 
-// join appends a name from outside to a URL's path; its slashes stay.
+// join appends a name from outside to a URL's path. Slashes in the name stay.
 func join(page *url.URL, path, name string) string {
 	parts := strings.Split(name, "/")
 	for i, part := range parts {
@@ -145,7 +145,7 @@ func join(page *url.URL, path, name string) string {
 	return page.String() + "/" + path + strings.Join(parts, "/")
 }
 
-// escaped is one path segment. It also escapes dots, which a client would take for folders.
+// escaped returns one path segment. It also escapes dots, which a client would read as folders.
 func escaped(part string) string {
 	if part == "." || part == ".." {
 		return strings.ReplaceAll(part, ".", "%2E")

@@ -44,7 +44,7 @@ func (g *gitlabRepository) Release(ctx context.Context, tag string) (*Release, e
 	return release, nil
 }
 
-// Links have no archive: git fetches the source, with the same login as the tags.
+// Links returns no archive, because git fetches the source, with the same login as the tags.
 func (g *gitlabRepository) Links(from, to string) Links {
 	return Links{Release: g.releasePage(to), Compare: join(g.page, "-/compare/", from+"..."+to)}
 }
@@ -88,8 +88,8 @@ func (g *gitlabRepository) listReleases(ctx context.Context, number int) ([]Rele
 	return found, hasNext(response), nil
 }
 
-// releaseByTag is asked after the list was read. So 403 means that there is no such release:
-// older versions answer that instead of 404.
+// releaseByTag returns the release of a tag. It runs after the list was read, so 403 means that
+// there is no such release: older versions answer 403 instead of 404.
 func (g *gitlabRepository) releaseByTag(ctx context.Context, tag string) (*Release, error) {
 	var release gitlabRelease
 	response, err := g.client.readAPI(ctx, g.api, g.api.String()+"/releases/"+escaped(tag), &release)

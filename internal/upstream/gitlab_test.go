@@ -18,7 +18,7 @@ import (
 
 const gitlabToken = "glpat-read"
 
-// notesAtGitLab is a private project in two groups, with releases from v0 to v119.
+// notesAtGitLab returns a private project in two groups, with releases from v0 to v119.
 func notesAtGitLab(t *testing.T) (*forgetest.Forge, *forgetest.Repo, string) {
 	t.Helper()
 	forge := forgetest.GitLab(t)

@@ -23,9 +23,9 @@ type goModule struct {
 	proxies []goProxy
 
 	mu         sync.Mutex
-	versions   []string // those of the path's major version; nil: not read yet
+	versions   []string // of the path's major version; nil: not read yet
 	retracted  []*modfile.Retract
-	retractsOf string // the version whose go.mod has the retractions; "" not read yet
+	retractsOf string // version whose go.mod has the retractions; "": not read yet
 }
 
 func (c *Client) openModule(path string) (*goModule, error) {
@@ -53,8 +53,8 @@ func (m *goModule) Tags(ctx context.Context) (Tags, error) {
 	return found, nil
 }
 
-// list reads the versions once. It drops those of another major version, since that is
-// another module with another path.
+// list reads the versions once. It drops other major versions, because they are other modules
+// with other paths.
 func (m *goModule) list(ctx context.Context) ([]string, error) {
 	if m.versions != nil {
 		return m.versions, nil
@@ -103,7 +103,7 @@ func (m *goModule) Release(ctx context.Context, version string) (*Release, error
 	}, nil
 }
 
-// retraction is why a version was retracted, "" if it was not.
+// retraction returns why a version was retracted, or "" if it was not.
 func (m *goModule) retraction(ctx context.Context, version string) (string, error) {
 	if err := m.readRetractions(ctx); err != nil {
 		return "", err
@@ -119,7 +119,7 @@ func (m *goModule) retraction(ctx context.Context, version string) (string, erro
 	return "", nil
 }
 
-// needs names the toolchain that a version needs, if this machine's is older.
+// needs returns the toolchain that a version needs, if this machine's is older.
 func (m *goModule) needs(ctx context.Context, version string) (string, error) {
 	file, err := m.modOf(ctx, version)
 	if err != nil {
@@ -131,8 +131,8 @@ func (m *goModule) needs(ctx context.Context, version string) (string, error) {
 	return "", nil
 }
 
-// readRetractions reads the retractions in the module's newest version, even if it is
-// retracted itself: the highest release, else the highest prerelease.
+// readRetractions reads the retractions in the module's newest version, which is the highest
+// release or, without releases, the highest prerelease, even if it is retracted itself.
 // https://go.dev/ref/mod#go-mod-file-retract
 func (m *goModule) readRetractions(ctx context.Context) error {
 	if m.retractsOf != "" {
@@ -179,7 +179,7 @@ func (m *goModule) modOf(ctx context.Context, version string) (*modfile.File, er
 	return file, nil
 }
 
-// Links are to the public documentation, if the module is public.
+// Links returns links to the public documentation, if the module is public.
 func (m *goModule) Links(_, to string) Links {
 	if module.MatchPrefixPatterns(m.client.modules.noProxies, m.path) {
 		return Links{}

@@ -77,7 +77,7 @@ func readGoEnv(getenv func(string) string) (map[string]string, error) {
 	return stored, nil
 }
 
-// parseGoProxies reads GOPROXY. It ignores what follows direct or off.
+// parseGoProxies reads GOPROXY. It ignores everything after direct or off.
 func parseGoProxies(list string) ([]goProxy, error) {
 	var proxies []goProxy
 	for list != "" {
@@ -97,7 +97,7 @@ func parseGoProxies(list string) ([]goProxy, error) {
 			return append(proxies, goProxy{direct: true}), nil
 		}
 		if !strings.Contains(entry, ":/") {
-			entry = "https://" + entry // as cmd/go has it
+			entry = "https://" + entry // as in cmd/go
 		}
 		place, err := url.Parse(entry)
 		if err != nil || place.Scheme != "https" && place.Scheme != "http" && place.Scheme != "file" {
@@ -120,7 +120,7 @@ type goOrigin interface {
 	zip(ctx context.Context, version string) (io.ReadCloser, error)
 }
 
-// ask tries the origins in order, as GOPROXY demands.
+// ask tries the origins in order, by the rules of GOPROXY.
 func ask[T any](origins []goOrigin, proxies []goProxy, question func(goOrigin) (T, error)) (T, error) {
 	var none T
 	var failure error
@@ -129,7 +129,7 @@ func ask[T any](origins []goOrigin, proxies []goProxy, question func(goOrigin) (
 		if err == nil {
 			return answer, nil
 		}
-		// Another origin's error is more useful than that this one has no such module.
+		// The error of another origin is more useful than "not found" from this one.
 		if failure == nil || !errors.Is(err, ErrNotFound) {
 			failure = err
 		}
@@ -140,7 +140,7 @@ func ask[T any](origins []goOrigin, proxies []goProxy, question func(goOrigin) (
 	return none, failure
 }
 
-// usualGoProxies are those that the go program uses by default.
+// usualGoProxies returns the proxies that the go program uses by default.
 var usualGoProxies = sync.OnceValues(func() ([]goProxy, error) {
 	out, err := runGo(context.Background(), []string{"GOENV=off", "GOPROXY="}, "env", "GOPROXY")
 	if err != nil {
@@ -149,7 +149,7 @@ var usualGoProxies = sync.OnceValues(func() ([]goProxy, error) {
 	return parseGoProxies(strings.TrimSpace(string(out)))
 })
 
-// origins are the places to get a module from, in order.
+// origins returns the places to get a module from, in order.
 func (c *Client) origins(path string) ([]goOrigin, []goProxy, error) {
 	proxies := c.modules.proxies
 	if module.MatchPrefixPatterns(c.modules.noProxies, path) {
@@ -278,7 +278,7 @@ func (p *goProxied) open(ctx context.Context, file string) (io.ReadCloser, error
 	if response.StatusCode == http.StatusOK {
 		return response.Body, nil
 	}
-	said, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // the message of the answer, as far as it can be read
+	said, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // message of the answer, as far as it can be read
 	answer := where.Host + " answers " + web.Refusal(response.StatusCode, said)
 	response.Body.Close()
 	switch response.StatusCode {
@@ -286,7 +286,7 @@ func (p *goProxied) open(ctx context.Context, file string) (io.ReadCloser, error
 		return nil, ErrNotFound
 	case http.StatusUnauthorized:
 		return nil, &fault.Fault{Kind: fault.Credentials, Err: errors.New(answer), Fix: "set user and password in GOPROXY, or in the file that NETRC names"}
-	case http.StatusForbidden: // most proxies answer so for a module that they do not serve
+	case http.StatusForbidden: // the answer of most proxies for a module that they do not serve
 		return nil, &fault.Fault{Err: errors.New(answer), Fix: "this proxy does not serve the module: set another one in GOPROXY"}
 	}
 	return nil, errors.New(answer)
@@ -304,7 +304,7 @@ func (goOff) mod(context.Context, string) ([]byte, error)     { return nil, errG
 
 func (goOff) zip(context.Context, string) (io.ReadCloser, error) { return nil, errGoOff }
 
-// goDirect is a module in its repository. The go program finds and reads that.
+// goDirect is a module in its repository. The go program finds and reads the repository.
 type goDirect struct {
 	path     string
 	deadline time.Duration // per question

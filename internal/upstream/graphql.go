@@ -22,7 +22,7 @@ import (
 
 const (
 	reposPerQuery = 50
-	fewestPerTry  = 10 // a failed query of so few is not split
+	fewestPerTry  = 10 // a failed query with this number or fewer is not split
 	tagsPerRepo   = 100
 	parallel      = 4
 )
@@ -31,15 +31,15 @@ const (
 type overview struct {
 	tags     []Tag // the newest by commit date
 	count    int   // of all tags
-	current  *Tag  // the tag in use, nil if it is gone or unknown
-	asked    bool  // for the tag in use
+	current  *Tag  // tag in use; nil if it is gone or unknown
+	asked    bool  // the query included the tag in use
 	releases []Release
 	movedTo  string
 }
 
-// whole returns all tags: those of the overview if it has them all, otherwise those listed
-// before if the overview shows nothing new. It misses one change until the next new tag: a
-// tag added on an old commit while another was deleted.
+// whole returns all tags: those of the overview if it has them all, or the kept ones if the
+// overview shows nothing new. It misses a tag that was added to an old commit while another was
+// deleted, until the next new tag.
 func (o *overview) whole(kept []Tag) ([]Tag, bool) {
 	if o.count == len(o.tags) {
 		return o.tags, true
@@ -63,9 +63,9 @@ func (o *overview) whole(kept []Tag) ([]Tag, bool) {
 	return kept, true
 }
 
-// Prefetch asks for many GitHub repositories in few queries. This needs a token; without
-// one it does nothing. Afterwards the finders of these sources make requests only if
-// something is new. After an error they ask one by one.
+// Prefetch reads many GitHub repositories in few queries. It needs a token; without one it does
+// nothing. Afterwards the finders of these sources send requests only if something is new.
+// After an error they send their own requests.
 func (c *Client) Prefetch(ctx context.Context, sources []Source) error {
 	if _, signed := c.tokens.forURL(c.endpoints.graphql); !signed {
 		return nil
@@ -91,8 +91,8 @@ func (c *Client) Prefetch(ctx context.Context, sources []Source) error {
 	return nil
 }
 
-// prefetch asks for one batch. GitHub gives up on a query after ten seconds; prefetch then
-// asks for each half.
+// prefetch reads one batch. GitHub stops a query after ten seconds. prefetch then reads each
+// half separately.
 func (c *Client) prefetch(ctx context.Context, batch []Source) error {
 	err := c.query(ctx, batch)
 	var limit *web.LimitError
@@ -187,7 +187,7 @@ func (c *Client) query(ctx context.Context, batch []Source) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i, source := range batch {
-		if found := data[fmt.Sprintf("r%d", i)]; found != nil { // otherwise git will give the reason
+		if found := data[fmt.Sprintf("r%d", i)]; found != nil { // otherwise git will return the reason
 			c.overviews[source.Location] = c.overviewOf(source, found)
 		}
 	}
@@ -217,8 +217,8 @@ func (c *Client) overviewOf(source Source, found *queriedRepository) *overview {
 	return o
 }
 
-// postQuery sends a query. What the token cannot see is null in the data, and no error
-// here.
+// postQuery sends a query. Repositories that the token cannot see are null in the data.
+// postQuery returns no error for them.
 func (c *Client) postQuery(ctx context.Context, text string, variables map[string]string, data any) error {
 	body, err := json.Marshal(map[string]any{"query": text, "variables": variables})
 	if err != nil {
@@ -269,7 +269,7 @@ func (c *Client) overview(location string) *overview {
 	return c.overviews[location]
 }
 
-// keepTags saves a long list of tags, since a query returns only a part of it.
+// keepTags stores a long list of tags, because a query returns only a part of it.
 func (c *Client) keepTags(location string, tags []Tag) {
 	if c.cacheDir != "" && len(tags) > tagsPerRepo {
 		writeJSON(c.tagsFile(location), tags)

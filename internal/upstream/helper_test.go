@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// newClient is a client in an environment of its own, which writes down what it
+// newClient returns a client in an environment of its own, which writes down what it
 // would have waited instead of waiting.
 func newClient(t testing.TB, dir string, environments ...map[string]string) (*Client, *[]time.Duration) {
 	t.Helper()

@@ -10,19 +10,19 @@ import (
 	"strings"
 )
 
-// Hosting is the forge that has a repository, and its name there.
+// Hosting is the forge of a repository, and the repository's name there.
 type Hosting struct {
 	Kind        string   // github, forgejo or gitlab
 	Server      *url.URL // of the forge
-	Owner, Name string   // the owner of a GitLab project may be a group in groups: GROUP/SUBGROUP
+	Owner, Name string   // a GitLab project's owner may be a subgroup: GROUP/SUBGROUP
 }
 
-// String is OWNER/NAME.
+// String returns OWNER/NAME.
 func (h Hosting) String() string { return h.Owner + "/" + h.Name }
 
-// HostingOf reads the address of a git remote. kind is github, forgejo or gitlab; if it is
-// "", the variables of CI jobs and the list of well-known forges decide, not the shape of
-// the address. Errors begin with "is at".
+// HostingOf reads the address of a git remote. kind is github, forgejo or gitlab. If it is "",
+// the variables of CI jobs and a list of well-known forges decide, not the form of the address.
+// Errors begin with "is at".
 func HostingOf(remote, kind string, getenv func(string) string) (Hosting, error) {
 	place, err := parseRemote(remote)
 	if err != nil {
@@ -64,7 +64,7 @@ func parseRemote(remote string) (*url.URL, error) {
 	return &url.URL{Scheme: "ssh", Host: host, Path: "/" + strings.TrimPrefix(folder, "/")}, nil
 }
 
-// folder is that of the server on its host; "" for the host itself.
+// folder returns the server's folder on its host, or "" for the host itself.
 func (h Hosting) folder() string {
 	if h.Server == nil {
 		return ""
@@ -72,8 +72,8 @@ func (h Hosting) folder() string {
 	return h.Server.Path
 }
 
-// knownForge returns the kind and the server of a host, as the environment gives them, or
-// those of a well-known one. Both are empty for another host.
+// knownForge returns the kind and the server of a host, from the environment or from a list of
+// well-known forges. Both are empty for any other host.
 func knownForge(host string, getenv func(string) string) Hosting {
 	runner := "github"
 	if isForgejoRunner(getenv) {
@@ -104,10 +104,10 @@ func isForgePath(folder string) bool {
 	return true
 }
 
-// forgeName is a valid name of an owner or a repository.
+// forgeName matches a valid name of an owner or a repository.
 var forgeName = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
 
-// scpLike is git's short form of an address for ssh: [USER@]HOST:PATH.
+// scpLike matches git's short form of an address for ssh: [USER@]HOST:PATH.
 // https://git-scm.com/docs/git-clone#_git_urls
 var scpLike = regexp.MustCompile(`^(?:([0-9A-Za-z._~-]+)@)?([0-9A-Za-z][0-9A-Za-z.-]*):([^:].*)$`)
 

@@ -20,7 +20,7 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// sparseTar is a tar of a few hundred bytes with one file of so many, all a hole: in
+// sparseTar returns a tar of a few hundred bytes with one file of so many, all a hole: in
 // the format 1.0 of GNU tar's, whose map is before the content.
 // https://www.gnu.org/software/tar/manual/html_node/PAX-1.html
 func sparseTar(t *testing.T, version string, size int64) []byte {
@@ -99,7 +99,7 @@ type zeroes struct{}
 
 func (zeroes) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// writtenHere gives how many bytes this process has written since. Root has temporary
+// writtenHere returns how many bytes this process has written since. Root has temporary
 // files on a small disk of their own, which a failure fills and no other.
 func writtenHere(t *testing.T) func() int64 {
 	t.Helper()
@@ -112,7 +112,7 @@ func writtenHere(t *testing.T) func() int64 {
 	return func() int64 { return written(t) - before }
 }
 
-// written is how many bytes this process has handed to write(2): wchar of
+// written returns how many bytes this process has handed to write(2): wchar of
 // /proc/self/io.
 func written(t *testing.T) (bytes int64) {
 	t.Helper()

@@ -8,15 +8,15 @@ import (
 	"github.com/libresh/libre/internal/file"
 )
 
-// NixLogins are the settings with which Nix logs in.
+// NixLogins are Nix's settings for logins.
 // https://nix.dev/manual/nix/latest/command-ref/conf-file
 type NixLogins struct {
 	AccessTokens string // access-tokens: words HOST[/PATH]=TOKEN
 	Netrc        string // netrc-file, a path
 }
 
-// readAccessTokens reads Nix's setting. A token of GitLab has its kind in front: PAT:TOKEN
-// or OAuth2:TOKEN.
+// readAccessTokens reads Nix's setting. A token of GitLab has its kind in front: PAT:TOKEN or
+// OAuth2:TOKEN.
 func readAccessTokens(setting string) credentials {
 	var all credentials
 	for _, word := range strings.Fields(setting) {
@@ -39,7 +39,7 @@ func readAccessTokens(setting string) credentials {
 	return all
 }
 
-// forHost returns the token for a whole host, for APIs on another host.
+// forHost returns the token for a whole host, used for its API on another host.
 func (all credentials) forHost(host string) credential {
 	i := slices.IndexFunc(all, func(c credential) bool { return c.origin == host && c.prefix == "" })
 	if i < 0 {
@@ -48,8 +48,9 @@ func (all credentials) forHost(host string) credential {
 	return all[i]
 }
 
-// readNetrcs reads the files in which git, curl and Nix look for logins: those that NETRC
-// and Nix name, and .netrc in the home folder. It skips what it cannot read, as they do.
+// readNetrcs reads the files in which git, curl and Nix look for logins: the files that NETRC
+// and Nix name, and .netrc in the home folder. It skips files that it cannot read, as these
+// programs do.
 func readNetrcs(getenv func(string) string, ofNix string) credentials {
 	var all credentials
 	for _, path := range []string{getenv("NETRC"), filepath.Join(getenv("HOME"), ".netrc"), ofNix} {
@@ -63,8 +64,8 @@ func readNetrcs(getenv func(string) string, ofNix string) credentials {
 	return all
 }
 
-// readNetrc reads machines with their logins. It skips the entry "default": every host that
-// a definition names would get its password.
+// readNetrc reads machines with their logins. It skips the entry "default", because every host
+// in a definition would get its password.
 // https://everything.curl.dev/usingcurl/netrc.html
 func readNetrc(content, path string) credentials {
 	var all credentials
@@ -93,8 +94,8 @@ func readNetrc(content, path string) credentials {
 	return all
 }
 
-// netrcWords splits a netrc into words. A comment is a line, a macro ends at an empty line,
-// and a quoted word may have \n, \r, \t and \X for X.
+// netrcWords splits a netrc into words. A comment ends at the end of its line, and a macro at
+// an empty line. A quoted word may contain \n, \r, \t, and \X for X.
 func netrcWords(content string) []string {
 	var words []string
 	inMacro := false
@@ -116,7 +117,7 @@ func netrcWords(content string) []string {
 	return words
 }
 
-// netrcWord cuts off the first word of a line that begins with one.
+// netrcWord splits off the first word of a line. The line must begin with a word.
 func netrcWord(line string) (word, rest string) {
 	if line[0] != '"' {
 		end := strings.IndexAny(line, " \t")

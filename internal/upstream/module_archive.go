@@ -15,8 +15,8 @@ import (
 // https://go.dev/ref/mod#zip-path-size-constraints
 const maxModuleZip = 500 << 20
 
-// ModuleArchive fetches a version of a Go module and hashes it on the way, as it is in the
-// module cache: without executable files.
+// ModuleArchive fetches a version of a Go module and hashes it while reading. The tree is as in
+// the module cache: without executable files.
 func (c *Client) ModuleArchive(ctx context.Context, path, version string) (*Archive, error) {
 	doing := "fetching " + path + "@" + version
 	origins, proxies, err := c.origins(path)
@@ -64,7 +64,7 @@ func moduleTar(w io.Writer, files *zip.Reader, prefix string) error {
 		if !inside || file.FileInfo().IsDir() {
 			return fmt.Errorf("the module has an unexpected entry %s", shortQuote(file.Name))
 		}
-		// A zip's sizes may be wrong; the tar fails then.
+		// A zip may record wrong sizes. Then writing the tar fails.
 		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "module/" + name, Size: int64(file.UncompressedSize64), Mode: 0o644}); err != nil {
 			return err
 		}

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// Limits of what a repository may send, far above the largest known ones.
+// Limits of a repository's answers, far above the largest known ones.
 const (
 	mostRefBytes  = 64 << 20
 	mostRefs      = 1 << 18
-	mostNameBytes = 1024 // a longer tag is no version; it is skipped
+	mostNameBytes = 1024 // a longer tag is not a version; it is skipped
 )
 
 // packet is a unit of git's protocol: a line, or a marker without content.
@@ -32,8 +32,8 @@ func newPackets(from io.Reader) *packets {
 
 var errNoPacket = errors.New("not git's protocol")
 
-// next reads one packet, and drops a line's final newline. An error that the server sends
-// is an error here.
+// next reads one packet, and drops a line's final newline. If the server sends an error, it
+// returns that.
 func (p *packets) next() (packet, error) {
 	var size [2]byte
 	var digits [4]byte
@@ -66,7 +66,7 @@ type refs struct {
 
 const tagPrefix = "refs/tags/"
 
-// add takes a reference and its object. NAME^{} follows NAME, and has the commit that an
+// add adds a reference and its object. NAME^{} follows NAME, and has the commit that an
 // annotated tag points to.
 func (r *refs) add(object, reference string) error {
 	if r.all++; r.all > mostRefs {
@@ -109,7 +109,7 @@ func readRefs(from io.Reader) ([]Tag, error) {
 			if value, is := strings.CutPrefix(attribute, "peeled:"); is {
 				peeled = value
 			} else if !strings.HasPrefix(attribute, "symref-target:") {
-				reference = "" // a name with a space, which git does not allow: do not take its beginning
+				reference = "" // a name with a space, which git does not allow: do not use its beginning
 			}
 		}
 		if err := found.add(object, reference); err != nil {
@@ -171,10 +171,10 @@ func readAdvertisement(from io.Reader) (advertisement, error) {
 	}
 }
 
-// line makes a packet of a line.
+// line returns a packet with a line.
 func line(text string) string { return fmt.Sprintf("%04x%s\n", len(text)+5, text) }
 
-// lsRefs asks for all tags with the commits that they point to.
+// lsRefs returns a request for all tags with the commits that they point to.
 func lsRefs(objectFormat string) string {
 	request := line("command=ls-refs") + line("agent="+userAgent)
 	if objectFormat != "" {

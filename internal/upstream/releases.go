@@ -10,10 +10,10 @@ const (
 	mostPages = 100      // of releases; GitHub gives no more than these
 )
 
-// releaseList finds releases by tag in a forge's list, which is in no useful order. It
-// reads one more page per question, so whoever asks for the best candidates first finds
-// them on the first pages. A tag that is not found so is asked for by itself: it may have
-// no release.
+// releaseList finds releases by tag in a forge's list, which is in no useful order. It reads
+// one more page per question, so ask for the best candidates first: they are usually on the
+// first pages. If a tag is not found in this way, it asks for the tag itself, which may have no
+// release.
 type releaseList struct {
 	page func(ctx context.Context, number int) (found []Release, more bool, err error)
 	one  func(ctx context.Context, tag string) (*Release, error) // nil: there is none
@@ -53,7 +53,7 @@ func (l *releaseList) find(ctx context.Context, tag string) (*Release, error) {
 	return l.seen[tag], nil
 }
 
-// add keeps releases. A tag may have a draft as well as a release.
+// add stores releases. A tag may have a draft and a release.
 func (l *releaseList) add(found ...Release) {
 	if l.seen == nil {
 		l.seen = map[string]*Release{}

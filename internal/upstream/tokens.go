@@ -18,7 +18,7 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// credential is a token, and the only place that gets it.
+// credential is a token, and the only place that may receive it.
 type credential struct {
 	origin string // scheme://host[:port], or a host as a file names it
 	prefix string // of the path
@@ -33,8 +33,8 @@ const anyUser = "x-access-token"
 
 func (c credential) login() string { return cmp.Or(c.user, anyUser) }
 
-// GitLab takes a token as a password from git. Its API takes a personal one in a header of
-// its own, others as Bearer. https://docs.gitlab.com/api/rest/authentication/
+// As a password for git, GitLab accepts any kind of token. Its API accepts a personal token in
+// a special header, and others as Bearer. https://docs.gitlab.com/api/rest/authentication/
 const (
 	gitLab      = "PRIVATE-TOKEN"
 	gitLabOAuth = "OAuth2"
@@ -113,7 +113,7 @@ func newCredentials(getenv func(string) string, endpoints githubEndpoints, ofNix
 	}
 	all = append(all, accessTokens...)
 	all = append(all, readNetrcs(getenv, ofNix.Netrc)...)
-	// The longest prefix wins.
+	// The longest prefix has precedence.
 	slices.SortStableFunc(all, func(a, b credential) int { return len(b.prefix) - len(a.prefix) })
 	return all, nil
 }
@@ -155,7 +155,7 @@ func addGitLab(add func(*url.URL, string, ...credential), getenv func(string) st
 // addGitHub adds one token for git, archives, REST and GraphQL of a server.
 func addGitHub(add func(*url.URL, string, ...credential), endpoints githubEndpoints, candidates ...credential) {
 	if endpoints.server.Host == "github.com" && endpoints.api.Host != "api.github.com" {
-		// This API is not github.com's, and must not get its token.
+		// This API is not github.com's, so it must not receive github.com's token.
 		add(endpoints.server, "Basic", candidates...)
 		return
 	}
@@ -176,7 +176,7 @@ func (all credentials) forURL(place *url.URL) (credential, bool) {
 	return credential{}, false
 }
 
-// isAt reports whether a URL with this origin is at the credential's place. A host from a
+// isAt reports whether a URL with this origin is below the credential's place. A host from a
 // file may have any port. It needs TLS, except on the loopback interface.
 func (c credential) isAt(place *url.URL, origin string) bool {
 	if strings.Contains(c.origin, "://") {
@@ -242,8 +242,8 @@ func readHosts(getenv func(string) string) (map[string]string, error) {
 // ofGit matches the paths that git requests. https://git-scm.com/docs/http-protocol
 var ofGit = regexp.MustCompile(`/(info/refs|git-upload-pack)$`)
 
-// authorised adds to each request the token for its URL. Each redirect is a request of its
-// own, so no token follows it elsewhere.
+// authorised adds to each request the token for its URL. Each redirect is a new request, so no
+// token follows it to another host.
 type authorised struct {
 	tokens credentials
 	inner  http.RoundTripper
@@ -268,8 +268,8 @@ func (a *authorised) RoundTrip(request *http.Request) (*http.Response, error) {
 	return a.inner.RoundTrip(request)
 }
 
-// checkRedirect refuses redirects away from TLS, and does not turn a POST into a GET: the
-// caller repeats it.
+// checkRedirect refuses redirects from TLS to plain HTTP. It does not turn a POST into a GET,
+// because the caller repeats it.
 func checkRedirect(request *http.Request, via []*http.Request) error {
 	last := via[len(via)-1]
 	switch {

@@ -14,12 +14,12 @@ import (
 type CheckedToken struct {
 	Server string // host of the forge's API
 	From   string // where the token is set: a variable, or gh's file
-	Err    error  // why the forge refuses it, or that the forge does not answer; nil if it is valid
+	Err    error  // why the forge refuses it, or the error of a forge that does not answer; nil if it is valid
 }
 
-// CheckTokens asks each forge that has an API whether its token is valid. It does not ask
-// for the token's rights, which depend on the repository. An invalid token is a fault of
-// kind Credentials.
+// CheckTokens asks each forge that has an API whether its token is valid. It does not check the
+// token's rights, because they depend on the repository. The error for an invalid token is a
+// fault of kind Credentials.
 func (c *Client) CheckTokens(ctx context.Context) []CheckedToken {
 	var all []CheckedToken
 	asked := map[string]bool{}
@@ -31,16 +31,16 @@ func (c *Client) CheckTokens(ctx context.Context) []CheckedToken {
 		asked[token.origin+token.token] = true
 		api, err := url.Parse(token.origin + token.prefix)
 		if err != nil {
-			continue // origins come from URLs
+			continue // origins come from URLs, so they are valid
 		}
 		all = append(all, CheckedToken{api.Host, token.from, c.checkToken(ctx, token, api, question)})
 	}
 	return all
 }
 
-// checkToken asks a question that every token may ask. GitHub's rate limit is free, and
-// open to tokens of workflows: https://docs.github.com/en/rest/rate-limit. Forgejo and GitLab
-// answer 403 to a valid token with fewer rights.
+// checkToken sends a request that is allowed with every token. GitHub's rate limit costs
+// nothing, and tokens of workflows can read it: https://docs.github.com/en/rest/rate-limit.
+// Forgejo and GitLab answer 403 to a valid token with fewer rights.
 func (c *Client) checkToken(ctx context.Context, token credential, api *url.URL, question string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, below(api, question).String(), nil)
 	if err != nil {

@@ -1,8 +1,7 @@
-// Package upstream finds the versions that an app's upstream offers: the tags of its
-// repository, the release that the forge has for each of them (draft, prerelease, date,
-// notes), the versions of a Go module, the tags of a base image. It finds and does not
-// decide. Names, notes and addresses come from outside: their length is limited, and they
-// are otherwise unchanged.
+// Package upstream finds the versions of an app's upstream: the tags of its repository, the
+// forge's release for each tag (draft, prerelease, date, notes), the versions of a Go module,
+// and the tags of a base image. It does not choose between them. Names, notes and addresses
+// come from outside: their length is limited, but they are otherwise unchanged.
 package upstream
 
 import (
@@ -23,39 +22,39 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// Source is where an app's program comes from, as its definition declares it.
+// Source is the source of an app, as its definition declares it.
 type Source struct {
 	Kind     string // github, git, goModule, url or path
 	Location string // by kind: OWNER/REPO, a repository's URL, a module's path
-	Forge    string // for kind git: forgejo, gitea or gitlab if libre can ask for its releases, else ""
-	Tag      string // the tag or module version in use, "" unknown
+	Forge    string // for kind git: forgejo, gitea or gitlab if libre can read its releases; otherwise ""
+	Tag      string // tag or module version in use; "" if unknown
 }
 
 // Tag is a tag of a repository, or a version of a Go module.
 type Tag struct {
 	Name   string `json:"name"`
-	Commit string `json:"commit,omitempty"` // peeled, hexadecimal; "" unknown
+	Commit string `json:"commit,omitempty"` // peeled, hexadecimal; "" if unknown
 }
 
 // Tags are all tags of a source, in no particular order.
 type Tags struct {
 	All     []Tag
-	MovedTo string // URL of the repository that the declared one redirects to, else ""
+	MovedTo string // URL of the repository that the declared one redirects to; otherwise ""
 }
 
-// Release is what the forge or proxy knows of a tag beyond its name.
+// Release is what the forge or proxy knows about a tag besides its name.
 type Release struct {
 	Tag        string
-	Date       time.Time // of publication; zero unknown
+	Date       time.Time // of publication; zero if unknown
 	Draft      bool
 	Prerelease bool
 	Notes      string // from upstream, usually Markdown
 	Page       string // URL for a browser
-	Reason     string // why not to use it, such as "retracted: leaks", else ""
-	Needs      string // what this machine lacks for it, such as "needs go 1.27, this machine has 1.26.8", else ""
+	Reason     string // why not to use it, such as "retracted: leaks"; otherwise ""
+	Needs      string // what this machine lacks to build it, such as "needs go 1.27, this machine has 1.26.8"; otherwise ""
 }
 
-// Links are URLs about a step from one tag to another; "" if the host has none.
+// Links are URLs about an update from one tag to another. They are "" if the host has none.
 type Links struct {
 	Release string // page of the new tag
 	Compare string // the changes between the two
@@ -66,22 +65,21 @@ type Links struct {
 type Finder interface {
 	// Tags lists all tags.
 	Tags(ctx context.Context) (Tags, error)
-	// Release returns what is known of a tag, nil if that is only its name. It reads no
+	// Release returns the release of a tag, or nil if only the tag's name is known. It reads no
 	// more than it needs, so ask for the best candidates first.
 	Release(ctx context.Context, tag string) (*Release, error)
-	// Links makes URLs without any request.
+	// Links returns URLs. It sends no request.
 	Links(from, to string) Links
 }
 
-// userAgent is how libre introduces itself to servers.
+// userAgent is libre's name in requests to servers.
 const userAgent = "libre"
 
-// ErrNotFound means that a repository, module or image does not exist, or is hidden from
-// us.
+// ErrNotFound means that a repository, module or image does not exist, or is hidden from us.
 var ErrNotFound = errors.New("not found")
 
-// NothingToFindError means that a source of this kind names one file or folder, and nothing
-// lists other versions.
+// NothingToFindError means that a source of this kind is a single file or folder, and there is
+// no list of other versions.
 type NothingToFindError struct{ Kind string } // "": there is no source
 
 func (e *NothingToFindError) Error() string {
@@ -94,7 +92,7 @@ func (e *NothingToFindError) Error() string {
 // Config is what a Client needs from its caller.
 type Config struct {
 	CacheDir    string              // folder for responses that can be revalidated; "" keeps none
-	Getenv      func(string) string // the source of settings and tokens; nil is os.Getenv
+	Getenv      func(string) string // reads settings and tokens; nil is os.Getenv
 	Authorities *web.Authorities    // trusted in addition to the system's; nil is none
 	Deadline    time.Duration       // for a request with its whole response; 0 is DefaultDeadline
 	Limits      ArchiveLimits       // of each archive; zero is DefaultArchiveLimits
@@ -102,7 +100,8 @@ type Config struct {
 	GoVersion   string              // of the toolchain that builds, such as 1.26.8; "" accepts every module
 }
 
-// Client talks to forges, module proxies and registries. It is safe for concurrent use.
+// Client sends requests to forges, module proxies and registries. It is safe for concurrent
+// use.
 type Client struct {
 	http      *http.Client
 	transport *web.Transport // below tokens and cache
@@ -120,9 +119,9 @@ type Client struct {
 	overviews map[string]*overview // by OWNER/REPO
 }
 
-// New reads the environment, without any request: GITHUB_SERVER_URL, GITHUB_API_URL and
-// GITHUB_GRAPHQL_URL, as workflows set them; the tokens that newCredentials lists; Go's
-// GOPROXY, GONOPROXY, GOPRIVATE and GOENV.
+// New returns a client. It reads the environment and sends no request: GITHUB_SERVER_URL,
+// GITHUB_API_URL and GITHUB_GRAPHQL_URL, as workflows set them; the tokens that newCredentials
+// lists; Go's GOPROXY, GONOPROXY, GOPRIVATE and GOENV.
 func New(config Config) (*Client, error) {
 	getenv := config.Getenv
 	if getenv == nil {
@@ -162,23 +161,24 @@ func New(config Config) (*Client, error) {
 	return c, nil
 }
 
-// Limits are the limits for each archive.
+// Limits returns the limits for each archive.
 func (c *Client) Limits() ArchiveLimits { return c.limits }
 
-// Deadline limits the time of a request with its whole response.
+// Deadline returns the time limit of a request with its whole response.
 func (c *Client) Deadline() time.Duration { return c.deadline }
 
-// HTTP is the client for all requests. It sends a host's token to that host only,
+// HTTP returns the client for all requests. It sends a host's token to that host only,
 // revalidates by ETag, and waits as long as servers ask.
 func (c *Client) HTTP() *http.Client { return c.http }
 
-// Token is the token for a URL, "" for none. It is for git.
+// Token returns the token for a URL, for git, or "" if there is none.
 func (c *Client) Token(place *url.URL) string {
 	credential, _ := c.tokens.forURL(place)
 	return credential.token
 }
 
-// GitHub is the API of GitHub, or of the Enterprise server in the environment.
+// GitHub returns a client for the API of GitHub, or of the Enterprise server in the
+// environment.
 func (c *Client) GitHub() *github.Client { return c.github }
 
 // Open returns the finder of a source, or a *NothingToFindError.
@@ -202,8 +202,8 @@ func (c *Client) Open(source Source) (Finder, error) {
 	return nil, &NothingToFindError{source.Kind}
 }
 
-// explain says what was being done. It drops the request's URL from the error of net/http,
-// since that is long and may contain a password.
+// explain adds what was being done to an error. It drops the request's URL from errors of
+// net/http, because it is long and may contain a password.
 func explain(doing string, err error) error {
 	var failure *url.Error
 	if errors.As(err, &failure) {
@@ -212,7 +212,7 @@ func explain(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// refusal turns a response's status into an error.
+// refusal returns the error for a response's status.
 func (c *Client) refusal(place *url.URL, status int, message string) error {
 	hint := ": " + c.hint(place)
 	token, sent := c.tokens.forURL(place)
@@ -231,7 +231,7 @@ func (c *Client) refusal(place *url.URL, status int, message string) error {
 	return fmt.Errorf("%s answers %d %s%s", place.Host, status, http.StatusText(status), message)
 }
 
-// hint says how to log in to a host without a login.
+// hint returns advice on how to log in to a host without a login.
 func (c *Client) hint(place *url.URL) string {
 	switch {
 	case place.Host == c.endpoints.server.Host || place.Host == c.endpoints.api.Host || place.Host == "github.com":
@@ -244,7 +244,7 @@ func (c *Client) hint(place *url.URL) string {
 	return fmt.Sprintf("write machine %s login USER password TOKEN into ~/.netrc", place.Hostname())
 }
 
-// redacted is a location without its password.
+// redacted returns a location without its password.
 func redacted(location string) string {
 	if place, err := url.Parse(location); err == nil {
 		return place.Redacted()
@@ -252,7 +252,7 @@ func redacted(location string) string {
 	return location
 }
 
-// capped cuts a text from outside to at most n bytes, at a character.
+// capped cuts a text from outside to at most n bytes, at the end of a character.
 func capped(text string, n int) string {
 	if len(text) <= n {
 		return text

@@ -15,15 +15,14 @@ import (
 	"github.com/libresh/libre/internal/yamlfile"
 )
 
-// Entry is a statement as it is written into a file: the values by key. Empty ones are left
-// out.
+// Entry is a statement to write into a file: the values by key. Empty values are left out.
 type Entry struct {
 	Values map[string]string   // vulnerability, status, justification, …
 	Lists  map[string][]string // aliases, components and variants
 }
 
-// Add writes a statement at the end of an app's file, and leaves everything else in it as
-// it is. The result must be a file that Load reads. It returns the file's name.
+// Add writes a statement at the end of an app's file, and keeps everything else in it as it is.
+// Load must be able to read the result. Add returns the file's name.
 func Add(dir string, app catalog.App, entry Entry, now time.Time) (string, error) {
 	name := FileOf(app.Name)
 	path := filepath.Join(dir, filepath.FromSlash(name))
@@ -51,12 +50,12 @@ func Add(dir string, app catalog.App, entry Entry, now time.Time) (string, error
 	return name, atomicfile.Write(path, added, 0o644)
 }
 
-// insert puts a statement at the end of a file's text, which is valid.
+// insert adds a statement at the end of a file's text, which must be valid.
 func insert(name string, text []byte, entry Entry) ([]byte, error) {
 	return yamlfile.Append(name, text, listKey, entry.fields())
 }
 
-// fields are the keys of an entry with their values, in the usual order.
+// fields returns the keys of an entry with their values, in the usual order.
 func (e Entry) fields() []yamlfile.Field {
 	var fields []yamlfile.Field
 	for _, key := range keys {

@@ -11,16 +11,16 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// saidProperty has the digest of what a document was made from.
+// saidProperty is the name of a property with the digest of the statements that a document was
+// made from.
 const saidProperty = "libre:statements"
 
-// CycloneDX writes what is said of the image as a CycloneDX 1.6 VEX: a document of its own
-// that links to the components of the attested SBOMs. The same arguments give the same
-// bytes.
+// CycloneDX returns the statements about the image as a CycloneDX 1.6 VEX: a separate document
+// that links to the components of the attested SBOMs. The same arguments give the same bytes.
 //
-// There is one entry for each vulnerability, since readers such as Trivy keep one by its
-// ID. If components have different states, the entry has the worst and only its
-// components: nothing is hidden that is open elsewhere in the image.
+// There is one entry for each vulnerability, because readers such as Trivy keep one entry by
+// its ID. If components have different states, the entry has the worst state and only the
+// components with it. So no open vulnerability is hidden.
 // https://cyclonedx.org/capabilities/vex/
 func (p *Published) CycloneDX(version int) ([]byte, error) {
 	groups := p.groups()
@@ -67,7 +67,7 @@ func (p *Published) CycloneDX(version int) ([]byte, error) {
 // severity orders statuses, the worst first.
 var severity = []Status{Affected, UnderInvestigation, NotAffected, Fixed}
 
-// serials are the serial numbers of each platform's SBOM. Making one takes a while.
+// serials returns the serial numbers of each platform's SBOM. This takes a while.
 func (p *Published) serials() (all []string, err error) {
 	for _, platform := range p.Platforms {
 		serial, err := platform.SBOM.SerialNumber()
@@ -79,7 +79,7 @@ func (p *Published) serials() (all []string, err error) {
 	return all, nil
 }
 
-// vulnerability is the entry of one vulnerability, of which all groups are.
+// vulnerability returns the entry of one vulnerability. All groups are about it.
 func (p *Published) vulnerability(groups []group, serials []string) (cdx.Vulnerability, error) {
 	first := slices.MinFunc(groups, func(a, b group) int {
 		return cmp.Compare(slices.Index(severity, a.Status), slices.Index(severity, b.Status))
@@ -124,7 +124,7 @@ func (p *Published) vulnerability(groups []group, serials []string) (cdx.Vulnera
 	return entry, nil
 }
 
-// references name the same vulnerability elsewhere.
+// references returns references to other IDs of the same vulnerability.
 func references(aliases []string) []cdx.VulnerabilityReference {
 	var all []cdx.VulnerabilityReference
 	for _, alias := range slices.Compact(slices.Sorted(slices.Values(aliases))) {
@@ -133,7 +133,7 @@ func references(aliases []string) []cdx.VulnerabilityReference {
 	return all
 }
 
-// source is the name of the database that gives an ID.
+// source returns the name of the database that gives an ID.
 func source(id string) string {
 	prefix, _, _ := strings.Cut(id, "-")
 	switch prefix {
@@ -145,7 +145,8 @@ func source(id string) string {
 	return prefix
 }
 
-// links are the BOM-Links to what a statement is about, in the SBOM of each platform.
+// links returns the BOM-Links to the components that a statement is about, in the SBOM of each
+// platform.
 // https://cyclonedx.org/capabilities/bomlink/
 func (p *Published) links(g group, serials []string) ([]string, error) {
 	var all []string
@@ -186,7 +187,7 @@ var states = map[Status]cdx.ImpactAnalysisState{
 	UnderInvestigation: cdx.IASInTriage, Fixed: cdx.IASResolved,
 }
 
-// state is the status in CycloneDX's words. The SBOM has patches as pedigree.
+// state returns the status in CycloneDX's words. The SBOM has patches as pedigree.
 func (s *Statement) state() cdx.ImpactAnalysisState {
 	if s.isFix() {
 		return cdx.IASResolvedWithPedigree
@@ -202,8 +203,8 @@ var justifications = map[string]cdx.ImpactAnalysisJustification{
 	"inline_mitigations_already_exist":                  cdx.IAJProtectedByMitigatingControl,
 }
 
-// ReadCycloneDX reads what tells documents of one image apart: the version, the digest of
-// what it was made from, and the image's name.
+// ReadCycloneDX reads the fields that distinguish documents of one image: the version, the
+// digest of the statements that it was made from, and the image's name.
 func ReadCycloneDX(predicate []byte) (version int, said, image string, err error) {
 	var bom cdx.BOM
 	if err := cdx.NewBOMDecoder(bytes.NewReader(predicate), cdx.BOMFileFormatJSON).Decode(&bom); err != nil {

@@ -18,12 +18,12 @@ import (
 	"github.com/libresh/libre/internal/yamlfile"
 )
 
-// FileOf is the path of an app's statements in its catalogue.
+// FileOf returns the path of an app's statements in its catalogue.
 func FileOf(app string) string { return path.Join("apps", app, "vex.yaml") }
 
-// Load reads the statements of an app from a catalogue in dir. Without a file there are
-// none. now is the time at which statements must not be expired. The error has a line for
-// each problem: FILE:LINE: what is wrong; how to fix it.
+// Load reads the statements of an app from a catalogue in dir. Without a file there are none.
+// now is the time at which statements must not be expired. The error has a line for each
+// problem: FILE:LINE: what is wrong; how to fix it.
 func Load(dir string, app catalog.App, now time.Time) ([]Statement, error) {
 	name := FileOf(app.Name)
 	text, err := file.ReadOwn(filepath.Join(dir, filepath.FromSlash(name)))
@@ -41,8 +41,8 @@ func Load(dir string, app catalog.App, now time.Time) ([]Statement, error) {
 }
 
 // checkFixes refuses statements about whole images that contradict a patch of the definition.
-// Where a statement is about a package, only the image can tell whether it has the patch: see
-// For.
+// For a statement about a package, only the image can tell whether the package has the patch:
+// see For.
 func checkFixes(statements []Statement, app catalog.App) error {
 	var problems []error
 	for _, s := range statements {
@@ -73,7 +73,8 @@ func checkScopes(name string, statements []Statement, app catalog.App) error {
 	return in.Err()
 }
 
-// checkScope refuses names that the app does not have: the statement would be about nothing.
+// checkScope refuses names that the app does not have, because the statement would be about
+// nothing.
 func (r *reading) checkScope(s Statement, what string, names, known []string) {
 	for _, name := range names {
 		if !slices.Contains(known, name) {
@@ -83,11 +84,11 @@ func (r *reading) checkScope(s Statement, what string, names, known []string) {
 	}
 }
 
-// clockSkew is how far the clock or the time zone of who wrote a date may be ahead of ours.
+// clockSkew is the accepted difference between our clock or time zone and the author's.
 const clockSkew = 24 * time.Hour
 
-// Parse reads the text of a vex.yaml. The name of the file is for errors, which are as
-// Load's.
+// Parse reads the text of a vex.yaml. name is the name of the file for errors, which are those
+// of Load.
 func Parse(name string, text []byte, now time.Time) ([]Statement, error) {
 	in := newReading(name)
 	statements := in.statements(in.Read(text))
@@ -109,7 +110,7 @@ func Parse(name string, text []byte, now time.Time) ([]Statement, error) {
 	return statements, in.Err()
 }
 
-// line is that of a statement's place.
+// line returns the line of a statement's place.
 func line(s Statement) int {
 	n := 0
 	_, text, _ := strings.Cut(s.Place, ":")
@@ -117,7 +118,7 @@ func line(s Statement) int {
 	return n
 }
 
-// reading collects what is wrong in a file.
+// reading collects the problems of a file.
 type reading struct{ yamlfile.Reading }
 
 func newReading(file string) reading { return reading{yamlfile.Reading{File: file}} }
@@ -126,7 +127,7 @@ func (r *reading) contradicts(s, former *Statement) {
 	r.Problems = append(r.Problems, contradiction(s, former))
 }
 
-// contradiction is the error for two statements of which one must go.
+// contradiction returns the error for two statements of which one must be removed.
 func contradiction(s, former *Statement) error {
 	return &fault.Fault{
 		Err: fmt.Errorf("%s: %s is %s here, and %s in %s", s.Place, s.Vulnerability, s, former, former.Place),

@@ -15,15 +15,15 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// Image is an image for one platform, as statements are about it.
+// Image is an image for one platform, with the facts that statements depend on.
 type Image struct {
 	ID      catalog.ID
 	Version string                 // of the app
-	Changes []catalog.SourceChange // of the app's source, by the definition; none if it is not known
+	Changes []catalog.SourceChange // changes of the app's source, from the definition; none if unknown
 	SBOM    *sbom.Document
 }
 
-// ChangesOf are the changes of the source that a variant of an app is built from.
+// ChangesOf returns the changes of the source that a variant of an app is built from.
 func ChangesOf(app catalog.App, variant string) []catalog.SourceChange {
 	return slices.Concat(app.Changes, app.VariantChanges[variant])
 }
@@ -32,11 +32,12 @@ func ChangesOf(app catalog.App, variant string) []catalog.SourceChange {
 type Answers struct {
 	all []answer
 
-	// Absent are the statements about a package that the image does not have. They answer
-	// nothing. The documents have them as they are, so that it shows that they were looked at.
+	// Absent are the statements about a package that the image does not have. They answer no
+	// finding. The documents contain them unchanged, to show that somebody looked at the
+	// vulnerability.
 	Absent []Statement
-	// Shared are package URLs of a patched component that another, unpatched component of
-	// the image has too: nothing is said of them.
+	// Shared are package URLs that a patched component has in common with an unpatched component
+	// of the image. No statement is made about them.
 	Shared []string
 }
 
@@ -52,9 +53,9 @@ func (a *answer) isOf(purl string) bool {
 	return a.whole || of
 }
 
-// For gives the statements about an image: those of its app's file that are about it, and
-// those that follow from the patches of its components. Statements that contradict each
-// other are an error, with a line for each pair.
+// For returns the statements about an image: those in its app's file that are about it, and
+// those that follow from the patches of its components. If statements contradict each other,
+// the error has a line for each pair.
 func For(image Image, stated []Statement) (*Answers, error) {
 	a := &Answers{}
 	for _, s := range stated {
@@ -75,9 +76,9 @@ func For(image Image, stated []Statement) (*Answers, error) {
 	return a, a.contradictions(image.ID)
 }
 
-// Answer gives the statement about a vulnerability in a component of the image. ids are all
-// its IDs, and purl is the component's as the SBOM has it: empty for a component that has
-// none, of which only a statement about the whole image is.
+// Answer returns the statement about a vulnerability in a component of the image. ids are all
+// IDs of the vulnerability. purl is the component's package URL in the SBOM. If it is empty,
+// only a statement about the whole image applies.
 func (a *Answers) Answer(ids []string, purl string) (Statement, bool) {
 	for _, found := range a.all {
 		if found.concerns(ids) && found.isOf(purl) {
@@ -93,7 +94,8 @@ type Said struct {
 	PURLs []string // sorted; none for the whole image
 }
 
-// All are the statements about the image, in the order of the file, patches last.
+// All returns the statements about the image, in the order of the file. Those that follow from
+// patches are last.
 func (a *Answers) All() []Said {
 	var all []Said
 	for _, found := range a.all {
@@ -102,8 +104,8 @@ func (a *Answers) All() []Said {
 	return all
 }
 
-// matching are the package URLs of components that a pattern stands for: it may leave out
-// version and qualifiers.
+// matching returns the package URLs of components that match a pattern, which may lack version
+// and qualifiers.
 func matching(document *sbom.Document, pattern string) map[string]struct{} {
 	purls := map[string]struct{}{}
 	for _, c := range document.Components {
@@ -114,9 +116,9 @@ func matching(document *sbom.Document, pattern string) map[string]struct{} {
 	return purls
 }
 
-// addPatches states that a vulnerability is fixed in the components that have the patch,
-// and in the packages of a store path that was built with it: a patch may change what is
-// vendored in a source.
+// addPatches states that a vulnerability is fixed in the components that have the patch, and in
+// the packages of a store path that was built with it, because a patch may change vendored
+// packages.
 func (a *Answers) addPatches(image Image) {
 	type fix struct{ id, patch, hash string }
 	index := map[fix]int{}
@@ -143,9 +145,9 @@ func (a *Answers) addPatches(image Image) {
 	a.dropShared(image.SBOM, patches)
 }
 
-// addUnplaced states what patches of the definition fix of which the SBOM has no component:
-// an older version of libre wrote it. Which components have the patch is not known, so the
-// statements answer nothing.
+// addUnplaced adds statements for patches of the definition if the SBOM has no component for
+// them, because an older version of libre wrote it. Nobody knows which components have such a
+// patch, so these statements answer no finding.
 func (a *Answers) addUnplaced(image Image) {
 	for _, change := range image.Changes {
 		for _, id := range change.Fixes {
@@ -166,7 +168,7 @@ func (a *Answers) addUnplaced(image Image) {
 	}
 }
 
-// dropShared takes out what would also answer for a component without the patch.
+// dropShared removes package URLs that would also answer for a component without the patch.
 func (a *Answers) dropShared(document *sbom.Document, patches map[string][]sbom.Patch) {
 	for _, found := range a.all {
 		if !found.isFix() {
@@ -185,9 +187,9 @@ func (a *Answers) dropShared(document *sbom.Document, patches map[string][]sbom.
 	a.Shared = slices.Compact(a.Shared)
 }
 
-// patches are those of each component, by its ID: its own, and those of the store path that
-// has it. What the app's own patches fix is as the definition says now, since an SBOM stays
-// as it was attested.
+// patches returns the patches of each component, by its ID: its own, and those of the store
+// path that contains it. The IDs that the app's own patches fix come from the present
+// definition, because an attested SBOM does not change.
 func (i Image) patches() map[string][]sbom.Patch {
 	var names []string
 	fixes := map[string][]string{}
@@ -214,7 +216,7 @@ func (i Image) patches() map[string][]sbom.Patch {
 	return all
 }
 
-// owner is the ID of the store path that has a package.
+// owner returns the ID of the store path that contains a package.
 func owner(id string) string {
 	if path, _, within := strings.Cut(id, "#"); within {
 		return path
@@ -222,7 +224,8 @@ func owner(id string) string {
 	return ""
 }
 
-// contradictions are the pairs of statements that give a component more than one status.
+// contradictions returns an error for each pair of statements that give a component different
+// statuses.
 func (a *Answers) contradictions(id catalog.ID) error {
 	var problems []error
 	for i := range a.all {
@@ -230,7 +233,7 @@ func (a *Answers) contradictions(id catalog.ID) error {
 			s, former := &a.all[i], &a.all[j]
 			if s.concerns(former.IDs()) && !s.agrees(&former.Statement) && s.meets(former) {
 				if s.isFix() && !former.isFix() {
-					s, former = former, s // the file is what can be changed
+					s, former = former, s // only the file can be changed
 				}
 				problems = append(problems, contradiction(&s.Statement, &former.Statement))
 			}
@@ -242,7 +245,7 @@ func (a *Answers) contradictions(id catalog.ID) error {
 	return fmt.Errorf("%s: %w", id, errors.Join(problems...))
 }
 
-// meets reports whether two answers are about a common component.
+// meets reports whether two answers have a component in common.
 func (a *answer) meets(other *answer) bool {
 	if a.whole || other.whole {
 		return true
@@ -255,13 +258,13 @@ func (a *answer) meets(other *answer) bool {
 	return false
 }
 
-// agrees reports whether two statements say the same.
+// agrees reports whether two statements have the same status and reason.
 func (s *Statement) agrees(other *Statement) bool {
 	return s.Status == other.Status && s.Justification == other.Justification
 }
 
-// sameSubject reports whether two statements of a file are about a common image and
-// package, whatever the image. Where their versions differ, only an image can tell.
+// sameSubject reports whether two statements of a file are about the same package in a common
+// image. If their versions differ, only an image can tell.
 func (s *Statement) sameSubject(other *Statement) bool {
 	common := func(a, b []string) bool {
 		return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(word string) bool { return slices.Contains(b, word) })

@@ -12,16 +12,16 @@ import (
 	openvex "github.com/openvex/go-vex/pkg/vex"
 )
 
-// tooling says how a document was made: the digest follows.
+// tooling is the start of the field that says how a document was made. The digest follows.
 const tooling = "libre, from statements "
 
-// OpenVEX writes what is said of the image as OpenVEX 0.2.0. The products are the digests
+// OpenVEX returns the statements about the image as OpenVEX 0.2.0. The products are the digests
 // of the index and of each platform, and the tag in each registry. A component is a
-// subcomponent of these, never a product: scanners would else apply the statement to every
-// image that has the component. The same arguments give the same bytes.
+// subcomponent of these, never a product, because scanners would otherwise apply the statement
+// to every image that has the component. The same arguments give the same bytes.
 //
-// grype 0.120 takes the earliest, Trivy 0.74 the latest of the statements that match, so
-// there is one for each vulnerability and component.
+// Of several matching statements, grype 0.120 takes the earliest and Trivy 0.74 the latest. So
+// there is only one for each vulnerability and component.
 // https://github.com/openvex/spec/blob/v0.2.0/OPENVEX-SPEC.md
 func (p *Published) OpenVEX(version int) ([]byte, error) {
 	groups := p.groups()
@@ -56,7 +56,7 @@ func (p *Published) OpenVEX(version int) ([]byte, error) {
 	return encode(&document)
 }
 
-// products are the images that a statement is about, with the components in them.
+// products returns the images that a statement is about, with the components in them.
 func (p *Published) products(g group, named []map[string][]string) []openvex.Product {
 	var all []openvex.Product
 	add := func(id string, purls []string, whole bool, of []map[string][]string) {
@@ -77,9 +77,9 @@ func (p *Published) products(g group, named []map[string][]string) []openvex.Pro
 	return all
 }
 
-// subcomponents name packages as the SBOM does, and as scanners do that look into the image.
-// Nothing is named so that another component of the image has the name too, such as an
-// unpatched build of the same version.
+// subcomponents names packages as the SBOM does, and as scanners do that read the image. It
+// leaves out names that another component of the image also has, such as an unpatched build of
+// the same version.
 func subcomponents(purls []string, of []map[string][]string) []openvex.Subcomponent {
 	isOther := func(purl string) bool {
 		_, listed := slices.BinarySearch(purls, purl)
@@ -97,7 +97,8 @@ func subcomponents(purls []string, of []map[string][]string) []openvex.Subcompon
 	return all
 }
 
-// named are the package URLs of each platform's components, by all names that they have.
+// named returns the package URLs of each platform's components, by each name that scanners may
+// use for them.
 func (p *Published) named() []map[string][]string {
 	var all []map[string][]string
 	for _, platform := range p.Platforms {
@@ -112,10 +113,10 @@ func (p *Published) named() []map[string][]string {
 	return all
 }
 
-// scannersName is the package URL that scanners have for a package where it is not the
-// SBOM's. They have other qualifiers. Trivy 0.74 writes the version of a Go program's main
-// module without a v, and that of the standard library with one, and it writes the epoch of
-// a Debian package as a qualifier.
+// scannersName returns the package URL that scanners use for a package if it differs from the
+// SBOM's. They use other qualifiers. Trivy 0.74 writes the version of a Go program's main
+// module without a v, and that of the standard library with one. It writes the epoch of a
+// Debian package as a qualifier.
 func scannersName(purl string) string {
 	plain := unqualified(purl)
 	parsed, err := packageurl.FromString(plain)
@@ -140,7 +141,7 @@ func scannersName(purl string) string {
 	return parsed.ToString()
 }
 
-// unqualified is a package URL without qualifiers and subpath.
+// unqualified returns a package URL without qualifiers and subpath.
 func unqualified(purl string) string {
 	parsed, err := packageurl.FromString(purl)
 	if err != nil || len(parsed.Qualifiers) == 0 && parsed.Subpath == "" {
@@ -150,8 +151,8 @@ func unqualified(purl string) string {
 	return parsed.ToString()
 }
 
-// list are the package URLs that an answer is about, sorted: none for the whole image, the
-// pattern for a package that the image does not have.
+// list returns the package URLs that an answer is about, sorted: none for the whole image, and
+// the pattern for a package that the image does not have.
 func (a *answer) list() []string {
 	if !a.whole && len(a.purls) == 0 {
 		return []string{a.Package}
@@ -172,8 +173,8 @@ type Attested struct {
 	document openvex.VEX
 }
 
-// ReadOpenVEX reads a document that was attested of an image. It trusts what the document
-// says: verify first who signed it.
+// ReadOpenVEX reads a document that was attested for an image. It trusts the content: first
+// verify who signed it.
 func ReadOpenVEX(predicate []byte) (*Attested, error) {
 	a := &Attested{}
 	if err := json.Unmarshal(predicate, &a.document); err != nil {
@@ -196,13 +197,13 @@ func ReadOpenVEX(predicate []byte) (*Attested, error) {
 	return a, nil
 }
 
-// Count is the number of statements in a document, about any component.
+// Count returns the number of statements in a document, about all components.
 func (a *Attested) Count() int { return len(a.document.Statements) }
 
-// Timestamp is the day of a document's newest statement.
+// Timestamp returns the day of a document's newest statement.
 func (a *Attested) Timestamp() *time.Time { return a.document.Timestamp }
 
-// Answers are the statements about an image by the digest of its index or of a platform.
+// Answers returns the statements about an image by the digest of its index or of a platform.
 func (a *Attested) Answers(name, digest string) *Answers {
 	answers := &Answers{}
 	product := packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(name), digest, nil, "").ToString()
@@ -235,8 +236,7 @@ func readStatement(s openvex.Statement) Statement {
 	return read
 }
 
-// Image is the name of the image that a document is about, "" if it names none: the one of
-// its products.
+// Image returns the image name in a document's products, or "" if there is none.
 func (a *Attested) Image() string {
 	for _, s := range a.document.Statements {
 		for _, p := range s.Products {

@@ -19,7 +19,7 @@ type key struct {
 	read    func(*Statement, *yaml.Node) error
 }
 
-// keys are all of them, in the order in which Add writes them.
+// keys lists all keys, in the order in which Add writes them.
 var keys = []key{
 	{"vulnerability", "CVE-2026-1234", text(func(s *Statement) *string { return &s.Vulnerability }, CheckID)},
 	{"aliases", "[GHSA-jfh8-c2jp-5v3q]", list(func(s *Statement) *[]string { return &s.Aliases }, CheckID)},
@@ -38,7 +38,7 @@ var keys = []key{
 // listKey is the only key of a file.
 const listKey = "statements"
 
-// statements reads the root of a file. What is wrong is left out.
+// statements reads the root of a file. It leaves out statements with errors.
 func (r *reading) statements(root *yaml.Node) []Statement {
 	var all []Statement
 	for _, node := range r.Elements(root, listKey) {
@@ -78,8 +78,8 @@ func (r *reading) statement(node *yaml.Node) (Statement, bool) {
 	return s, len(r.Problems) == before
 }
 
-// lacks tells what a statement needs and does not have, or has and must not have. The
-// rules are OpenVEX's.
+// lacks returns what a statement must have and lacks, or must not have and has, and how to fix
+// it. The rules are OpenVEX's.
 func (s *Statement) lacks() (what, fix string) {
 	switch {
 	case s.Vulnerability == "":
@@ -104,7 +104,7 @@ func (s *Statement) lacks() (what, fix string) {
 	return "", ""
 }
 
-// text takes a text. check may be nil.
+// text reads a text. check may be nil.
 func text[T ~string](field func(*Statement) *T, check func(string) error) func(*Statement, *yaml.Node) error {
 	return func(s *Statement, node *yaml.Node) error {
 		value, err := yamlfile.Text(node)
@@ -116,7 +116,7 @@ func text[T ~string](field func(*Statement) *T, check func(string) error) func(*
 	}
 }
 
-// list takes texts without duplicates. check may be nil.
+// list reads texts without duplicates. check may be nil.
 func list(field func(*Statement) *[]string, check func(string) error) func(*Statement, *yaml.Node) error {
 	return func(s *Statement, node *yaml.Node) error {
 		if node.Kind != yaml.SequenceNode || len(node.Content) == 0 {

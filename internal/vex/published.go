@@ -22,21 +22,22 @@ import (
 const (
 	// OpenVEXType has no version: https://github.com/openvex/spec/blob/main/ATTESTING.md
 	OpenVEXType = "https://openvex.dev/ns"
-	// CycloneDXType is not the type of an SBOM: a reader of SBOMs must not take it for one.
+	// CycloneDXType differs from the type of an SBOM, so that a reader of SBOMs does not read it
+	// as one.
 	CycloneDXType = "https://cyclonedx.org/vex"
 )
 
-// Types lists both.
+// Types lists both types.
 var Types = []string{OpenVEXType, CycloneDXType}
 
-// Published is an image in registries, with what we say of it.
+// Published is an image in registries, with our statements about it.
 type Published struct {
 	Name      string   // docs-backend-default
 	Tag       string   // 5.4.1-1
 	Places    []string // REGISTRY[/NAMESPACE] of the registries that have it
 	Index     v1.Hash
 	Platforms []Platform
-	Said      string    // Digest of what the documents are made from
+	Said      string    // digest of the statements that the documents are made from, see Digest
 	Former    *Attested // the document that is attached already; nil if there is none
 }
 
@@ -46,18 +47,18 @@ type Platform struct {
 	Answers *Answers
 }
 
-// group is what we say of one vulnerability, in the same words, of some components of
-// some images.
+// group is a statement about one vulnerability, with the same words, about components of one or
+// more platforms.
 type group struct {
 	Statement
-	answers []*answer // by platform, nil where nothing is said
+	answers []*answer // by platform; nil if there is none
 }
 
-// IsEmpty reports whether nothing is said of the image. No document can be made then.
+// IsEmpty reports whether there is no statement about the image. Then no document can be made.
 func (p *Published) IsEmpty() bool { return len(p.groups()) == 0 }
 
-// groups are the statements of all platforms: a statement from a file is one, and so is a
-// patch, whatever number of platforms have it. They are sorted by vulnerability.
+// groups returns the statements of all platforms, sorted by vulnerability. A statement from a
+// file is one group, and so is a patch, however many platforms have it.
 func (p *Published) groups() []group {
 	var all []group
 	for n, platform := range p.Platforms {
@@ -78,9 +79,9 @@ func (p *Published) groups() []group {
 	return all
 }
 
-// withdrawn are the vulnerabilities of the former document of which nothing is said any
-// more. They are under investigation: a document that leaves them out takes nothing back
-// for who has the former one.
+// withdrawn returns a group for each vulnerability that is only in the former document. Their
+// status becomes under investigation, because readers of the former document would otherwise
+// keep the old statement.
 func (p *Published) withdrawn(now []group) []group {
 	if p.Former == nil {
 		return nil
@@ -104,15 +105,15 @@ func (p *Published) withdrawn(now []group) []group {
 	return all
 }
 
-// sameWords reports whether two statements differ only in what they are about.
+// sameWords reports whether two statements differ only in their subject.
 func sameWords(a, b *Statement) bool {
 	return a.Vulnerability == b.Vulnerability && slices.Equal(a.Aliases, b.Aliases) && a.agrees(b) &&
 		a.Action == b.Action && a.Notes == b.Notes && a.Package == b.Package &&
 		a.Date.Equal(b.Date) && a.Patch.Hash == b.Patch.Hash && a.Patch.Name == b.Patch.Name
 }
 
-// everywhere are the package URLs that an answer holds for in each platform that has them;
-// whole is true if it is about the image.
+// everywhere returns the package URLs that an answer is true for in each platform that has
+// them. whole is true if it is about the whole image.
 func (p *Published) everywhere(g group) (purls []string, whole bool) {
 	whole = true
 	said := map[string]bool{}
@@ -142,35 +143,35 @@ func (p *Published) everywhere(g group) (purls []string, whole bool) {
 	return purls, false
 }
 
-// timestamp is the newest day of the statements.
+// timestamp returns the newest day of the statements.
 func timestamp(groups []group) time.Time {
 	return slices.MaxFunc(groups, func(a, b group) int { return a.Date.Compare(b.Date) }).Date.UTC()
 }
 
-// author is that of the image's SBOMs.
+// author returns the author of the image's SBOMs.
 func (p *Published) author() string { return cmp.Or(p.Platforms[0].SBOM.Creator, "libre") }
 
-// id names the documents of one format about the image. It stays when their content
-// changes: then the version rises.
+// id returns the ID of the image's documents in one format. If their content changes, the ID
+// stays and the version rises.
 func (p *Published) id(format string) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://libre.sh/vex/"+format+"/"+p.Name+"@"+p.Index.String()))
 }
 
-// ociPURL has no qualifiers: scanners have more of them than we know, and match what has
-// none.
+// ociPURL returns a package URL without qualifiers. Scanners use qualifiers that we do not
+// know, and match a URL without any.
 // https://github.com/package-url/purl-spec/blob/main/types/oci-definition.json
 func (p *Published) ociPURL(digest v1.Hash) string {
 	return packageurl.NewPackageURL(packageurl.TypeOCI, "", strings.ToLower(p.Name), digest.String(), nil, "").ToString()
 }
 
-// dockerPURL is the form that Docker Scout looks for.
+// dockerPURL returns the form of package URL that Docker Scout looks for.
 // https://docs.docker.com/scout/how-tos/create-exceptions-vex/
 func (p *Published) dockerPURL(place string) string {
 	place = strings.TrimPrefix(strings.TrimPrefix(place, "index.docker.io"), "docker.io")
 	return packageurl.NewPackageURL(packageurl.TypeDocker, strings.Trim(place, "/"), p.Name, p.Tag, nil, "").ToString()
 }
 
-// notes is the text that says why: for a patch its name and hash.
+// notes returns the reason of a statement: for a patch its name and hash.
 func (s *Statement) notes() string {
 	if s.isFix() {
 		return fmt.Sprintf("fixed by the patch %s (%s)", s.Patch.Name, s.Patch.Hash)
@@ -178,11 +179,11 @@ func (s *Statement) notes() string {
 	return s.Notes
 }
 
-// Digest is a hash over what the documents about an image are made from, apart from the
-// image itself: the statements of its app's file that are about it, the patches of its
-// definition that fix something, and where it is published. It is known before the SBOM.
-// It is empty where neither file nor definition says anything: what patches of packages
-// fix follows from the image.
+// Digest returns a hash of everything that the documents about an image are made from, except
+// the image itself: the statements of its app's file that are about it, the patches of its
+// definition that fix something, and where it is published. It is known before the SBOM. It is
+// empty if neither the file nor the definition has a statement. What patches of packages fix is
+// known from the image.
 func Digest(id catalog.ID, version string, stated []Statement, changes []catalog.SourceChange, places []string) (string, error) {
 	said := struct {
 		Format     int
@@ -209,7 +210,7 @@ func Digest(id catalog.ID, version string, stated []Statement, changes []catalog
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(text)), err
 }
 
-// format is the version of the documents: raise it if they change for the same statements.
+// format is the version of the documents. Raise it if they change for the same statements.
 const format = 1
 
 func encode(document any) ([]byte, error) {

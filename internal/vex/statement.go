@@ -1,6 +1,6 @@
-// Package vex holds what we say of vulnerabilities in images: statements from an app's
-// vex.yaml and from the patches of its components. It finds the statement that answers a
-// finding in one image, and writes OpenVEX and CycloneDX documents.
+// Package vex has our statements about vulnerabilities in images, from an app's vex.yaml and
+// from the patches of its components. It finds the statement that answers a finding in one
+// image, and writes OpenVEX and CycloneDX documents.
 package vex
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// Status is what a vulnerability means for an image, in the words of OpenVEX.
+// Status is the effect of a vulnerability on an image, in the words of OpenVEX.
 // https://github.com/openvex/spec/blob/v0.2.0/OPENVEX-SPEC.md#status-labels
 type Status string
 
@@ -25,7 +25,7 @@ const (
 	Fixed              Status = "fixed"
 )
 
-// Statuses lists all of them.
+// Statuses lists all statuses.
 var Statuses = []Status{NotAffected, Affected, UnderInvestigation, Fixed}
 
 // Settles reports whether a finding with this status needs nothing more.
@@ -41,8 +41,8 @@ var Justifications = []string{
 	"inline_mitigations_already_exist",
 }
 
-// Statement is what we say of one vulnerability. The fields from Package to Versions limit
-// what it is about: empty stands for everything.
+// Statement is our statement about one vulnerability. The fields from Package to Versions limit
+// its subject. Empty fields do not.
 type Statement struct {
 	Vulnerability string   // ID, such as CVE-2026-1234
 	Aliases       []string // other IDs of the same vulnerability, such as GHSA-xxxx-xxxx-xxxx
@@ -51,7 +51,7 @@ type Statement struct {
 	Action        string // of Affected: what users should do
 	Notes         string // may be empty
 
-	Package    string // package URL in the SBOM; without a version it stands for all versions
+	Package    string // package URL in the SBOM; without a version it means all versions
 	Components []string
 	Variants   []string
 	Versions   catalog.Range // of the app
@@ -59,11 +59,11 @@ type Statement struct {
 	Date    time.Time // day on which it was made
 	Expires time.Time // last day on which it is valid; zero for no end
 
-	Patch sbom.Patch // that fixes the vulnerability; zero for a statement from a file
+	Patch sbom.Patch // patch that fixes the vulnerability; zero for a statement from a file
 	Place string     // FILE:LINE, or "patch NAME of COMPONENT"; empty if it was read from a registry
 }
 
-// IDs are all IDs of the vulnerability, the one that the statement names first.
+// IDs returns all IDs of the vulnerability. The ID that the statement names is the first.
 func (s *Statement) IDs() []string { return append([]string{s.Vulnerability}, s.Aliases...) }
 
 // concerns reports whether a statement is about the vulnerability with any of the IDs.
@@ -100,10 +100,10 @@ func (s *Statement) String() string {
 	return string(s.Status)
 }
 
-// vulnerabilityID is the form of IDs: CVE-2026-1234, GHSA-jfh8-c2jp-5v3q, GO-2024-2687.
+// vulnerabilityID matches IDs such as CVE-2026-1234, GHSA-jfh8-c2jp-5v3q and GO-2024-2687.
 var vulnerabilityID = regexp.MustCompile(`^[A-Z][0-9A-Za-z]*(-[0-9A-Za-z]+)+$`)
 
-// CheckID reports what is wrong with the ID of a vulnerability.
+// CheckID returns an error if an ID of a vulnerability is not valid.
 func CheckID(id string) error {
 	if len(id) > 64 || !vulnerabilityID.MatchString(id) {
 		return fmt.Errorf("%q is not the ID of a vulnerability, expected one such as CVE-2026-1234", id)

@@ -10,8 +10,8 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// AppReport is what a pull request says about one app. Its texts may come from outside,
-// except Comparison, which is the Markdown of compare, and Notes, which is that of
+// AppReport is the part of a pull request about one app. Its texts may come from outside,
+// except Comparison, which is Markdown from compare, and Notes, which is Markdown from
 // markdown.Notes.
 type AppReport struct {
 	App, From, To string // versions as in tags: 5.4.1-1
@@ -19,8 +19,8 @@ type AppReport struct {
 	Warnings      []string
 	Findings      []string // what a reviewer should look at
 	Changes       []string // the state of the catalogue's own changes
-	Checked       []string // passed checks, such as "the source's hash is new"
-	Comparison    string   // what the update changes for those who run the app
+	Checked       []string // checks that passed, such as "the source's hash is new"
+	Comparison    string   // effects of the update on those who run the app
 	Notes         string
 }
 
@@ -29,13 +29,14 @@ const (
 	maxReports = 45_000 // bytes for full reports, before the notes
 	maxItems   = 60     // of a list
 
-	// MaxComparison is how many bytes of a comparison have room in the body of one app.
+	// MaxComparison is the largest size in bytes of a comparison that fits into the body for one
+	// app.
 	MaxComparison = 15_000
 )
 
-// PullBody is the body of a pull request for some apps, Markdown of at most 60,000 bytes:
-// versions with links; for each app warnings, what a reviewer should look at, the state of
-// the catalogue's own changes and passed checks; then comparisons, then upstream's notes.
+// PullBody returns the body of a pull request for some apps, as Markdown of at most 60,000
+// bytes: versions with links; for each app warnings, what a reviewer should look at, the state
+// of the catalogue's own changes and passed checks; then comparisons, then upstream's notes.
 func PullBody(reports []AppReport) string {
 	var b strings.Builder
 	b.WriteString("| App | From | To | Upstream |\n| --- | --- | --- | --- |\n")
@@ -75,7 +76,8 @@ func PullBody(reports []AppReport) string {
 	return b.String()
 }
 
-// comparisons are those that have room, under the app's name if there are several apps.
+// comparisons returns the comparisons that fit into room bytes, each under its app's name if
+// there are several apps.
 func comparisons(reports []AppReport, room int) string {
 	var b strings.Builder
 	for _, report := range reports {
@@ -105,7 +107,7 @@ func (r AppReport) row() string {
 	return fmt.Sprintf("| %s | %s | **%s** | %s |\n", markdown.Escape(r.App), markdown.Escape(r.From), markdown.Escape(r.To), strings.Join(links, " · "))
 }
 
-// section is the report on an app, under its name if there are several.
+// section returns the report on an app, under the app's name if named is true.
 func (r AppReport) section(named bool) string {
 	var b strings.Builder
 	for _, part := range []struct {
@@ -122,7 +124,7 @@ func (r AppReport) section(named bool) string {
 	return b.String()
 }
 
-// List is a Markdown list of texts from outside.
+// List returns a Markdown list of texts from outside.
 func List(lines []string) string {
 	var b strings.Builder
 	for _, line := range lines[:min(len(lines), maxItems)] {
@@ -134,7 +136,7 @@ func List(lines []string) string {
 	return b.String()
 }
 
-// summaryText is a name for use between HTML tags, where Markdown has no effect.
+// summaryText returns a name for use between HTML tags, where Markdown has no effect.
 func summaryText(name string) string {
 	return string(slices.DeleteFunc([]rune(text.Line(name)), func(r rune) bool { return strings.ContainsRune("<>&@#", r) }))
 }

@@ -8,8 +8,8 @@ import (
 	unified "github.com/rogpeppe/go-internal/diff"
 )
 
-// Diff is the change of a catalogue's files, by path, as a unified diff for git apply. nil
-// is the content of a file that does not exist.
+// Diff returns the change of a catalogue's files, by path, as a unified diff for git apply. The
+// content of a file that does not exist is nil.
 func Diff(before, after map[string][]byte) string {
 	all := maps.Clone(before)
 	if all == nil {
@@ -25,7 +25,7 @@ func Diff(before, after map[string][]byte) string {
 		if after[name] == nil {
 			is = "/dev/null"
 		}
-		// The first line is from the tool, not part of the format.
+		// The first line comes from the tool, and is not part of the format.
 		if _, hunks, found := bytes.Cut(unified.Diff(was, before[name], is, after[name]), []byte("\n")); found {
 			text.Write(hunks)
 		}

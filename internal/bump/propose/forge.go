@@ -14,26 +14,28 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// forge is what pull requests and issues need of GitHub, of Forgejo and Gitea, or of GitLab.
+// forge has the functions for pull requests and issues that GitHub, Forgejo and Gitea, or
+// GitLab must provide.
 type forge interface {
 	// reference names a pull request in Markdown, such as #12.
 	reference(number int) string
 	// openPulls lists the open pull requests.
 	openPulls(ctx context.Context) ([]pull, error)
-	// closedPulls lists the closed pull requests of a branch, and possibly others.
+	// closedPulls lists the closed pull requests of a branch. It may also list others.
 	closedPulls(ctx context.Context, branch string) ([]pull, error)
-	// create opens one with the label, and sets its number and URL.
+	// create opens a pull request with the label, and sets its number and URL.
 	create(ctx context.Context, p *pull) error
-	// edit updates title, body and base.
+	// edit updates the title, body and base of a pull request.
 	edit(ctx context.Context, p pull) error
-	// close closes one with a comment, and updates its body.
+	// close closes a pull request with a comment, and updates its body.
 	close(ctx context.Context, p pull, comment string) error
 
 	// issues lists the open or closed issues with libre's label, the newest first.
 	issues(ctx context.Context, state string) ([]issue, error)
-	// createIssue opens one with the label, and sets its number and URL.
+	// createIssue opens an issue with the label, and sets its number and URL.
 	createIssue(ctx context.Context, i *issue) error
-	// editIssue updates title, body and state, and adds a comment unless that is empty.
+	// editIssue updates the title, body and state of an issue, and adds a comment unless that is
+	// empty.
 	editIssue(ctx context.Context, i issue, state, comment string) error
 }
 
@@ -53,10 +55,10 @@ const (
 	proposalLabelColor = "#1d76db"
 )
 
-// hosting is where the catalogue's repository is.
+// hosting is the place of the catalogue's repository.
 type hosting struct {
 	upstream.Hosting
-	access string // that a token must have
+	access string // access that a token must have
 }
 
 // open returns the forge.
@@ -76,7 +78,7 @@ func (h hosting) open(client *upstream.Client) (forge, error) {
 
 func (h hosting) reference(number int) string { return fmt.Sprintf("#%d", number) }
 
-// needs is what a token must be allowed.
+// needs returns the access that a token must have.
 func (h hosting) needs() string {
 	if h.Kind == "gitlab" {
 		return "the scope api, and the role Developer in " + h.String()
@@ -84,7 +86,7 @@ func (h hosting) needs() string {
 	return "write access to " + h.access + " of " + h.String()
 }
 
-// refusal is an unsuccessful answer of a forge. Its message is outside text.
+// refusal returns the error for an unsuccessful answer of a forge. Its message is outside text.
 func (h hosting) refusal(status int, message string) error {
 	said := fmt.Sprintf("%d %s", status, http.StatusText(status))
 	message = strings.TrimLeft(strings.TrimPrefix(text.Short(message, 200), said), " -") // GitLab repeats the status
@@ -103,8 +105,8 @@ func (h hosting) refusal(status int, message string) error {
 	return errors.New(answer)
 }
 
-// explainPull says what was being done, and drops the request's address from the errors of
-// net/http.
+// explainPull adds what was being done to an error. It drops the request's address from errors
+// of net/http.
 func explainPull(doing string, err error) error {
 	var failure *url.Error
 	if errors.As(err, &failure) {
@@ -113,5 +115,5 @@ func explainPull(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// alphabet is that of names and versions everywhere in libre.
+// alphabet matches names and versions everywhere in libre.
 var alphabet = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)

@@ -16,7 +16,7 @@ type forgejoForge struct{ restForge }
 
 const (
 	forgejoPage = 50 // Forgejo's usual maximum
-	mostForgejo = 20 // pages of closed pull requests, the last changed first
+	mostForgejo = 20 // pages of closed pull requests, the most recently changed first
 )
 
 // forgejoPull has the fields of the API's type PullRequest that libre uses.
@@ -41,7 +41,7 @@ func (f *forgejoForge) openPulls(ctx context.Context) ([]pull, error) {
 	return f.list(ctx, "open", "")
 }
 
-// closedPulls reads all of them: the API cannot filter by branch.
+// closedPulls reads all closed pull requests, because the API cannot filter by branch.
 func (f *forgejoForge) closedPulls(ctx context.Context, branch string) ([]pull, error) {
 	return f.list(ctx, "closed", branch)
 }

@@ -37,13 +37,13 @@ func (g *gitlabForge) openPulls(ctx context.Context) ([]pull, error) {
 	return g.list(ctx, url.Values{"state": {"opened"}})
 }
 
-// closedPulls does not list those that were merged: they have a state of their own.
+// closedPulls does not list merged requests, because they have another state.
 func (g *gitlabForge) closedPulls(ctx context.Context, branch string) ([]pull, error) {
 	return g.list(ctx, url.Values{"state": {"closed"}, "source_branch": {branch}})
 }
 
 func (g *gitlabForge) list(ctx context.Context, query url.Values) ([]pull, error) {
-	query.Set("scope", "all") // not only one's own
+	query.Set("scope", "all") // not only the user's own
 	query.Set("per_page", strconv.Itoa(gitlabPage))
 	var all []pull
 	for number := 1; ; number++ {
@@ -64,7 +64,7 @@ func (g *gitlabForge) list(ctx context.Context, query url.Values) ([]pull, error
 	}
 }
 
-// create also creates the label, if the project has none.
+// create opens a merge request. It also creates the label if the project has none.
 func (g *gitlabForge) create(ctx context.Context, p *pull) error {
 	asked := map[string]any{"title": p.title, "description": p.body, "source_branch": p.branch, "target_branch": p.base, "labels": proposalLabel}
 	var made gitlabMerge
@@ -85,7 +85,7 @@ func (g *gitlabForge) close(ctx context.Context, p pull, comment string) error {
 	return g.change(ctx, "closing "+g.reference(p.number), fmt.Sprintf("merge_requests/%d", p.number), changes, comment)
 }
 
-// change adds a note to a merge request or an issue, unless it is empty, and changes it.
+// change changes a merge request or an issue. Unless note is empty, it also adds the note.
 // https://docs.gitlab.com/api/notes/
 func (g *gitlabForge) change(ctx context.Context, doing, path string, changes map[string]any, note string) error {
 	if note != "" {

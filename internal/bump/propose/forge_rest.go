@@ -22,8 +22,8 @@ type restForge struct {
 
 const mostForgeBytes = 8 << 20 // of an answer, which contains bodies
 
-// call calls the API for a path below the repository's. It writes what is asked as JSON, and
-// reads the answer into answer; nil is nothing.
+// call calls the API for a path below the repository's. It sends asked as JSON, and reads the
+// response into answer. Either may be nil.
 func (f *restForge) call(ctx context.Context, method, path string, asked, answer any) (*http.Response, error) {
 	var body io.Reader
 	if asked != nil {
@@ -63,8 +63,9 @@ func hasNext(response *http.Response) bool {
 	return strings.Contains(response.Header.Get("Link"), `rel="next"`)
 }
 
-// refusalText is the reason of a refusal; "" for none. GitLab's message is a text, a list, or
-// an object of lists by field; a wrong parameter or scope is an error.
+// refusalText returns the reason of a refusal, or "" if there is none. GitLab's message is a
+// text, a list, or an object of lists by field. For a wrong parameter or scope it is in the
+// field error.
 // https://docs.gitlab.com/api/rest/troubleshooting/#status-codes
 func refusalText(body io.Reader) string {
 	var said struct {
@@ -72,12 +73,12 @@ func refusalText(body io.Reader) string {
 		Error       any    `json:"error"`
 		Description string `json:"error_description"`
 	}
-	_ = json.NewDecoder(body).Decode(&said) // anything but JSON has no message
+	_ = json.NewDecoder(body).Decode(&said) // anything except JSON has no message
 	texts := slices.Concat(textsOf(said.Message), textsOf(said.Error), textsOf(said.Description))
 	return strings.Join(texts, ": ")
 }
 
-// textsOf are the texts in a JSON value, those of an object after their key.
+// textsOf returns the texts in a JSON value. The texts in an object follow their key.
 func textsOf(value any) []string {
 	var all []string
 	switch value := value.(type) {

@@ -12,15 +12,15 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// Repository is the git repository that has a catalogue, possibly in a folder.
+// Repository is the git repository of a catalogue, which may be in a subfolder.
 type Repository struct {
 	top     string   // folder of the repository
-	prefix  string   // of the catalogue in it, "" or apps-like/
+	prefix  string   // path of the catalogue in it: "", or a folder with a slash at the end
 	extra   []string // environment of git for the remote
-	secrets []string // that no error may contain
+	secrets []string // texts that no error may contain
 }
 
-// OpenRepository finds the repository of a catalogue's folder.
+// OpenRepository finds the git repository of a catalogue's folder.
 func OpenRepository(ctx context.Context, dir string) (*Repository, error) {
 	r := &Repository{top: dir}
 	out, err := r.git(ctx, "rev-parse", "--show-toplevel", "--show-prefix")
@@ -34,8 +34,8 @@ func OpenRepository(ctx context.Context, dir string) (*Repository, error) {
 	return r, nil
 }
 
-// CheckCommitted returns an error if the last commit does not have the files as they are
-// before an update: the update's commit must not include a person's unfinished work.
+// CheckCommitted returns an error if the files before an update differ from the last commit,
+// because the update's commit must not include a person's unfinished work.
 func (r *Repository) CheckCommitted(ctx context.Context, before map[string][]byte) error {
 	if _, err := r.git(ctx, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil {
 		return errors.New("the catalogue was never committed: git add --all && git commit")
@@ -62,11 +62,10 @@ type Files struct {
 	Restore func() error
 }
 
-// Commit commits the files of a proposal, and nothing else, to the current branch, and
-// returns the commit. Other changes, staged or not, stay as they are. Hooks run; git's
-// configuration decides who commits. If a hook, the signature or a lock prevents the
-// commit, or the context ends, the files and the index are restored: an edit that stayed
-// would look finished.
+// Commit commits only the files of a proposal to the current branch, and returns the commit.
+// Other changes, staged or not, stay as they are. Hooks run, and git's configuration decides
+// who commits. If a hook, the signature or a lock prevents the commit, or the context ends, the
+// files and the index are restored, because a remaining edit would look finished.
 func (r *Repository) Commit(ctx context.Context, p *Proposal, files Files) (string, error) {
 	if err := p.check(); err != nil {
 		return "", err
@@ -113,7 +112,7 @@ func (r *Repository) Commit(ctx context.Context, p *Proposal, files Files) (stri
 	return "", notCommitted(p.Name, err)
 }
 
-// commit makes the commit of files that are in the catalogue and the index.
+// commit commits files that are in the catalogue and the index.
 func (r *Repository) commit(ctx context.Context, p *Proposal) error {
 	commit := git.Command{Stdin: []byte(p.message()), Hooks: true}
 	arguments := []string{"-c", "user.useConfigOnly=true", "commit", "--quiet", "--only", "--cleanup=whitespace", "--file=-", "--"}
@@ -149,8 +148,8 @@ func (r *Repository) checkIdentity(ctx context.Context) error {
 // treeEntry is a commit's entry at a path.
 type treeEntry struct{ mode, object string }
 
-// entries finds files of the catalogue in a commit. The result lacks those that the commit
-// does not have.
+// entries finds files of the catalogue in a commit. The result lacks files that the commit does
+// not have.
 func (r *Repository) entries(ctx context.Context, commit string, names []string) (map[string]treeEntry, error) {
 	found := map[string]treeEntry{}
 	if len(names) == 0 {
@@ -170,8 +169,8 @@ func (r *Repository) entries(ctx context.Context, commit string, names []string)
 	return found, nil
 }
 
-// blob returns the name of a file's content in git, after line ends and filters, and
-// optionally writes it.
+// blob returns the ID of a file's content in git, after the conversion of line ends and
+// filters. If write is true, it also stores the content.
 func (r *Repository) blob(ctx context.Context, name string, content []byte, write bool) (string, error) {
 	if content == nil {
 		return "", nil
@@ -183,7 +182,7 @@ func (r *Repository) blob(ctx context.Context, name string, content []byte, writ
 	return r.run(ctx, git.Command{Stdin: content}, arguments...)
 }
 
-// pathspecs are paths of the catalogue as literal pathspecs.
+// pathspecs returns paths of the catalogue as literal pathspecs.
 func (r *Repository) pathspecs(names []string) []string {
 	specs := make([]string, len(names))
 	for i, name := range names {

@@ -18,10 +18,10 @@ import (
 	"github.com/libresh/libre/internal/git"
 )
 
-// remote is where proposals go. git clone names it "origin".
+// remote is the remote that proposals are pushed to. git clone names it "origin".
 const remote = "origin"
 
-// remoteURL is the address that a catalogue's repository is pushed to.
+// remoteURL returns the address to which a catalogue's repository is pushed.
 func (r *Repository) remoteURL(ctx context.Context) (string, error) {
 	location, err := r.git(ctx, "remote", "get-url", "--push", remote)
 	if err != nil {
@@ -30,7 +30,7 @@ func (r *Repository) remoteURL(ctx context.Context) (string, error) {
 	return location, nil
 }
 
-// authorise gives git a token for the remote, in case it has no credential of its own.
+// authorise returns git a token for the remote, in case it has no credential of its own.
 func (r *Repository) authorise(location string, token func(*url.URL) string) {
 	place, err := url.Parse(location)
 	if err != nil || place.Scheme != "https" && place.Scheme != "http" {
@@ -80,7 +80,7 @@ func (r *Repository) remoteBranches(ctx context.Context) (branches, error) {
 	return found, nil
 }
 
-// fetch fetches branches' commits. It changes no local reference, nor FETCH_HEAD.
+// fetch fetches the commits of branches. It changes neither local references nor FETCH_HEAD.
 func (r *Repository) fetch(ctx context.Context, names []string) error {
 	arguments := []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", "--no-recurse-submodules",
 		"--no-auto-maintenance", remote}
@@ -93,8 +93,8 @@ func (r *Repository) fetch(ctx context.Context, names []string) error {
 	return nil
 }
 
-// push sets a branch of the remote to a commit, or deletes it for "", provided that it
-// still is at was: a commit, or "" for no such branch.
+// push sets a branch of the remote to a commit, or deletes it if commit is "". The branch must
+// still be at was: a commit, or "" if there is no such branch.
 func (r *Repository) push(ctx context.Context, branch, was, commit string) error {
 	reference := "refs/heads/" + branch
 	_, err := r.runRemote(ctx, "push", "--quiet", "--no-follow-tags", "--recurse-submodules=no",
@@ -109,7 +109,7 @@ func (r *Repository) push(ctx context.Context, branch, was, commit string) error
 	return nil
 }
 
-// StaleError means that the target branch has another version of a file than the catalogue.
+// StaleError means that the target branch and the catalogue have different versions of a file.
 type StaleError struct {
 	File, Branch string
 }
@@ -118,8 +118,8 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("%s differs from %s of origin: commit and push, or git pull, then run the same command again", e.File, e.Branch)
 }
 
-// tree writes the tree of a commit with the files of a proposal, without index and working
-// tree. If the commit has other content than the proposal expects, the error is a
+// tree writes the tree of a commit with the files of a proposal, without using the index or the
+// working tree. If the commit has other content than the proposal expects, the error is a
 // *StaleError without a branch.
 func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (string, error) {
 	entries, err := r.entries(ctx, commit, slices.Collect(maps.Keys(p.After)))
@@ -158,7 +158,7 @@ func (r *Repository) tree(ctx context.Context, commit string, p *Proposal) (stri
 	if _, err := r.run(ctx, own, "read-tree", commit); err != nil {
 		return "", err
 	}
-	// Unlike --index-info, this refuses names that git allows in no tree.
+	// Unlike --index-info, this refuses names that git does not allow in a tree.
 	arguments := slices.Concat([]string{"update-index", "--add"}, changed, []string{"--force-remove", "--"}, deleted)
 	if _, err := r.run(ctx, own, arguments...); err != nil {
 		return "", err
@@ -179,9 +179,9 @@ func (r *Repository) commitTree(ctx context.Context, tree, parent, message strin
 	return r.run(ctx, git.Command{Stdin: []byte(message)}, arguments...)
 }
 
-// changeTrailer names the trailer that marks a commit as ours and unchanged: its value
-// covers the tree and parent. Amending, rebasing or adding commits makes the branch someone
-// else's.
+// changeTrailer is the name of the trailer that marks a commit as libre's and unchanged: its
+// value covers the tree and parent. After somebody amends, rebases or adds commits, the branch
+// is no longer libre's.
 const changeTrailer = "Libre-Change"
 
 func changeID(tree, parent string) string {
@@ -190,10 +190,10 @@ func changeID(tree, parent string) string {
 
 var changeLine = regexp.MustCompile(`(?m)^` + changeTrailer + `: ([0-9a-f]{40})$`)
 
-// proposed is the commit at the end of a branch of ours.
+// proposed is the commit at the end of a branch that libre made.
 type proposed struct {
 	tree, parent string
-	ours         bool // made by libre, and no other person's commits are on or below it
+	ours         bool // libre made it, and the branch has no commits of others, neither on top nor below
 }
 
 func (r *Repository) proposed(ctx context.Context, commit string) (proposed, error) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// workplace is a repository with a catalogue in a folder, without a remote.
+// workplace returns a repository with a catalogue in a folder, without a remote.
 func workplace(t *testing.T) (*Repository, string) {
 	t.Helper()
 	ownGit(t)

@@ -46,7 +46,7 @@ var mergeWords = strings.NewReplacer("pull request", "merge request", "/pulls", 
 	"write access to contents and pull requests of", "the scope api, and the role Developer in",
 	"write access to issues of", "the scope api, and the role Developer in")
 
-// words is a text in the words of the forge.
+// words returns a text in the words of the forge.
 func (d *desk) words(text string) string {
 	if d.isGitLab() {
 		return mergeWords.Replace(text)
@@ -108,7 +108,7 @@ func runGit(t *testing.T, dir string, arguments ...string) string {
 	return strings.TrimSuffix(string(out), "\n")
 }
 
-// proposer is what a new run of libre begins with.
+// proposer returns what a new run of libre begins with.
 func (d *desk) proposer() (*Proposer, error) {
 	repository, config := d.config()
 	return NewProposer(d.t.Context(), repository, config)
@@ -169,7 +169,7 @@ func (d *desk) propose(change *Proposal, want OutcomeKind, number int) Outcome {
 	return got
 }
 
-// writes are the requests since the last call that change something.
+// writes returns the requests since the last call that change something.
 func (d *desk) writes() []string {
 	var found []string
 	for _, r := range d.forge.Requests() {
@@ -191,7 +191,7 @@ func (d *desk) pull(number int) forgetest.Pull {
 
 func (d *desk) at(reference string) string { return d.git(d.repo.Dir, "rev-parse", reference) }
 
-// state is all of a clone that proposing must not touch.
+// state returns all of a clone that proposing must not touch.
 func (d *desk) state() string {
 	index, err := os.ReadFile(filepath.Join(d.dir, ".git/index"))
 	if err != nil {

@@ -18,16 +18,16 @@ type issue struct {
 	title, body string
 }
 
-// Report is what an issue says about an app: what is found in its images now.
+// Report is the content of an issue about an app: what is found in its images now.
 type Report struct {
 	App      string
 	Findings []string // IDs of the vulnerabilities, sorted; none closes the issue
 	Body     string   // Markdown; safe, and without HTML
-	Partial  bool     // something could not be read: what is reported already may still be there
+	Partial  bool     // something could not be read, so what was reported may still be there
 }
 
-// Tracker keeps one issue per app, in the repository of origin. The findings that an issue
-// reports are in an invisible line of its body. It is not safe for concurrent use.
+// Tracker keeps one issue per app in the repository of origin. An invisible line in the issue's
+// body has the reported findings. Tracker is not safe for concurrent use.
 type Tracker struct {
 	forge        forge
 	open, closed []issue
@@ -46,7 +46,7 @@ func NewTracker(ctx context.Context, repository *Repository, config ProposerConf
 	return t, err
 }
 
-// IssueOutcome is what became of the issue of an app.
+// IssueOutcome is the result for the issue of an app.
 type IssueOutcome struct {
 	App    string      `json:"app"`
 	Kind   OutcomeKind `json:"kind"`
@@ -57,8 +57,8 @@ type IssueOutcome struct {
 
 func (o IssueOutcome) String() string { return describeOutcome(o.App, o.Kind, o.URL, o.Reason) }
 
-// Report opens the issue of an app, or updates it: a comment names findings that are new.
-// Without findings it closes the issue. An issue that a person closed stays closed until
+// Report opens or updates the issue of an app. If there are new findings, a comment names them.
+// Without findings it closes the issue. If a person closed the issue, it stays closed until
 // there is a finding that it does not have.
 func (t *Tracker) Report(ctx context.Context, r Report) (IssueOutcome, error) {
 	mine := findIssue(t.open, r.App)
@@ -107,8 +107,8 @@ func (r Report) title() string {
 	return fmt.Sprintf("%s: %d vulnerabilities", r.App, len(r.Findings))
 }
 
-// findingsLine marks an issue of ours: the app, then what is found in it. Comments of HTML
-// are removed from outside text.
+// findingsLine matches the line that marks an issue as libre's: the app, then its findings.
+// HTML comments are removed from outside text.
 var findingsLine = regexp.MustCompile(`(?m)^<!-- libre scan: ([0-9A-Za-z._-]+)((?: [0-9A-Za-z._-]+)*) -->\r?$`)
 
 func (r Report) marked() string {
@@ -125,7 +125,7 @@ func readFindings(body string) []string {
 	return strings.Fields(match[2])
 }
 
-// findIssue returns the first of some issues that is about an app; nil if none is.
+// findIssue returns the first issue about an app, or nil if there is none.
 func findIssue(all []issue, app string) *issue {
 	for _, one := range all {
 		if match := findingsLine.FindStringSubmatch(one.body); match != nil && match[1] == app {
@@ -135,7 +135,7 @@ func findIssue(all []issue, app string) *issue {
 	return nil
 }
 
-// newFindings lists the findings that were not reported.
+// newFindings lists the findings that were not reported before.
 func newFindings(findings, reported []string) (added []string) {
 	for _, id := range findings {
 		if !slices.Contains(reported, id) {

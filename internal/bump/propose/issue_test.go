@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// report is a run of libre that reports what is found in docs.
+// report returns a run of libre that reports what is found in docs.
 func (d *desk) report(want OutcomeKind, number int, findings ...string) {
 	d.t.Helper()
 	d.reportOf(Report{App: "docs", Findings: findings, Body: "| ID |\n| --- |\n"}, want, number)

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// A pull request's proposal is stored in an invisible line of its body: the apps with their
-// versions. No other text in a body can look like it, since comments of HTML are removed
-// from outside text.
+// An invisible line in a pull request's body stores the proposal: the apps with their versions.
+// No other text in a body can look like it, because HTML comments are removed from outside
+// text.
 var (
 	markLine = regexp.MustCompile(`(?m)^<!-- libre: ([0-9A-Za-z._, -]*) -->\r?$`)
-	// closedMark follows it if libre closed the pull request itself. Otherwise a person
-	// did, who does not want the version.
+	// closedMark follows the line if libre closed the pull request itself. Otherwise a person
+	// closed it, and does not want the version.
 	closedMark = "<!-- libre closed this -->"
 )
 
-// mark is the line for some apps, by name.
+// mark returns the line for some apps, by name.
 func mark(apps map[string]string) string {
 	var words []string
 	for _, app := range slices.Sorted(maps.Keys(apps)) {
@@ -27,8 +27,8 @@ func mark(apps map[string]string) string {
 	return fmt.Sprintf("<!-- libre: %s -->", strings.Join(words, ", "))
 }
 
-// readMark returns the apps with the versions that a pull request proposes, none if it is
-// not one of ours.
+// readMark returns the apps with the versions that a pull request proposes, or none if it is
+// not libre's.
 func readMark(body string) map[string]string {
 	lines := markLine.FindAllStringSubmatch(body, -1)
 	if len(lines) == 0 {
@@ -43,14 +43,14 @@ func readMark(body string) map[string]string {
 	return apps
 }
 
-// marked is a body with the mark below, cut to what forges accept.
+// marked returns a body with the mark below, cut to the size that forges accept.
 func marked(body string, apps map[string]string) string {
 	line := mark(apps)
 	return cutBody(body, len(line)) + "\n\n" + line + "\n"
 }
 
-// cutBody cuts a body at the end of a line, so that forges accept it with a mark of so
-// many bytes below.
+// cutBody cuts a body at the end of a line, so that forges accept it with a mark of so many
+// bytes below it.
 func cutBody(body string, mark int) string {
 	if room := maxBody - mark - 2; len(body) > room {
 		body = body[:max(0, strings.LastIndexByte(body[:max(room, 0)], '\n'))]

@@ -10,20 +10,20 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Proposal is what one commit, or one pull request, changes.
+// Proposal is the change of one commit or one pull request.
 type Proposal struct {
 	Name    string            // an app's or a group's: the branch is libre/NAME
 	Title   string            // such as "docs: 5.4.0 -> 5.4.1"
-	Body    string            // of the pull request, Markdown, such as PullBody gives
+	Body    string            // of the pull request, Markdown, such as from PullBody
 	Message string            // of the commit, below the title: links
 	Apps    map[string]string // app → proposed version, such as 5.4.1-1; an app has at most one pull request
 
-	// Contents by path in the catalogue. Before has the versions that After is based on,
-	// nil for no file; nil in After deletes the file.
+	// Contents by path in the catalogue. After is based on the contents in Before. nil in Before
+	// means that there is no file; nil in After deletes the file.
 	Before, After map[string][]byte
 }
 
-// proposalName is a name that can be part of a branch's name.
+// proposalName matches a name that can be part of a branch's name.
 var proposalName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_-]*(?:\.[0-9A-Za-z_-]+)*$`)
 
 // check refuses names that git or a mark could misunderstand.
@@ -47,7 +47,7 @@ func (p *Proposal) check() error {
 	return nil
 }
 
-// added are the files that did not exist before.
+// added returns the files that did not exist before.
 func (p *Proposal) added() []string {
 	var added []string
 	for name := range p.After {
@@ -58,10 +58,10 @@ func (p *Proposal) added() []string {
 	return added
 }
 
-// title is the title on one line, inert on a forge: it mentions no user and no issue.
+// title returns the title on one line. On a forge it mentions no user and no issue.
 func (p *Proposal) title() string { return text.Clip(markdown.Defuse(text.Line(p.Title)), 200) }
 
-// message is the commit message. A forge reads it as well; addresses stay whole.
+// message returns the commit message. Forges show it too. Addresses in it are not changed.
 func (p *Proposal) message() string {
 	text := text.Plain(p.Message)
 	var b strings.Builder

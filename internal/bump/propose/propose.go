@@ -1,5 +1,5 @@
-// Package propose turns changed files into a commit, or into a pull request that it keeps
-// up to date.
+// Package propose makes a commit from changed files, or a pull request that it keeps up to
+// date.
 package propose
 
 import (
@@ -27,8 +27,8 @@ type ProposerConfig struct {
 	Getenv func(string) string   // nil is os.Getenv
 }
 
-// Proposer opens, updates and closes the pull requests of a catalogue, from branches of its
-// origin. It does not touch the index, the working tree or local branches. It is not safe
+// Proposer opens, updates and closes the pull requests of a catalogue. Their branches are in
+// its origin. It changes neither the index, the working tree nor local branches. It is not safe
 // for concurrent use.
 type Proposer struct {
 	repository *Repository
@@ -79,8 +79,8 @@ func NewProposer(ctx context.Context, repository *Repository, config ProposerCon
 	return p, nil
 }
 
-// openForge finds the forge of origin, for a token with some access. It also returns origin's
-// URL.
+// openForge finds the forge of origin. access is the access that its token must have. It also
+// returns origin's URL.
 func openForge(ctx context.Context, repository *Repository, config ProposerConfig, access string) (forge, string, error) {
 	location, err := repository.remoteURL(ctx)
 	if err != nil {
@@ -103,13 +103,13 @@ type OutcomeKind string
 
 const (
 	Opened    OutcomeKind = "opened"
-	Updated   OutcomeKind = "updated"   // the existing pull request
+	Updated   OutcomeKind = "updated"   // the existing pull request was updated
 	Unchanged OutcomeKind = "unchanged" // the pull request is up to date
-	Closed    OutcomeKind = "closed"    // by us
+	Closed    OutcomeKind = "closed"    // libre closed it
 	Needless  OutcomeKind = "needless"  // the base already has it
-	Declined  OutcomeKind = "declined"  // a person closed a pull request for the same
-	Covered   OutcomeKind = "covered"   // a pull request for several apps includes it
-	Occupied  OutcomeKind = "occupied"  // the branch has commits of others, which stay
+	Declined  OutcomeKind = "declined"  // a person closed a pull request for the same versions
+	Covered   OutcomeKind = "covered"   // a pull request for several apps includes them
+	Occupied  OutcomeKind = "occupied"  // the branch has commits of others, which are kept
 )
 
 // Outcome is the result of a proposal.
@@ -139,8 +139,8 @@ func outcome(kind OutcomeKind, p pull, reason string) Outcome {
 }
 
 // Propose opens the pull request of a proposal, or updates it to this version and to the
-// current base. If it is up to date, nothing is pushed or changed. Commits that others
-// pushed to the branch stay. It closes older pull requests for a subset of the same apps.
+// current base. If it is up to date, nothing is pushed or changed. Commits that others pushed
+// to the branch are kept. It closes older pull requests for a subset of the same apps.
 func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, error) {
 	if err := change.check(); err != nil {
 		return Outcome{}, err
@@ -195,8 +195,9 @@ func (p *Proposer) Propose(ctx context.Context, change *Proposal) (Outcome, erro
 	return outcome(kind, wanted, ""), nil
 }
 
-// Withdraw closes the pull requests that are no longer needed, and deletes their branches:
-// those for which all apps are settled. settled has the base's version of each.
+// Withdraw closes the pull requests that are no longer needed, and deletes their branches.
+// These are the pull requests whose apps are all settled. settled has the base's version of
+// each app.
 func (p *Proposer) Withdraw(ctx context.Context, settled map[string]string) ([]Outcome, error) {
 	var outcomes []Outcome
 	var failures []error
@@ -237,7 +238,7 @@ func (p *Proposer) find(branch string, apps map[string]string) (mine *pull, othe
 	return mine, others
 }
 
-// blocked returns why nothing may be proposed; without a kind if something may.
+// blocked returns the reason why nothing may be proposed. Its kind is empty if there is none.
 func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, others []pull, apps map[string]string) (Outcome, error) {
 	for _, other := range others {
 		if !isSubset(readMark(other.body), apps) {
@@ -267,8 +268,8 @@ func (p *Proposer) blocked(ctx context.Context, branch string, mine *pull, other
 	return outcome(Occupied, *mine, "it has commits that are not libre's: merge it, or delete the branch"), nil
 }
 
-// isDisposable reports whether a branch of origin has nothing to lose: it does not exist, or is at
-// a commit of ours, or at one that the base contains.
+// isDisposable reports whether a branch of origin can be replaced without loss: it does not
+// exist, or its last commit is libre's or is contained in the base.
 func (p *Proposer) isDisposable(ctx context.Context, branch string) (bool, error) {
 	tip := p.branches[branch]
 	if tip == "" {
@@ -281,8 +282,8 @@ func (p *Proposer) isDisposable(ctx context.Context, branch string) (bool, error
 	return last.ours || p.repository.contains(ctx, p.baseCommit, tip), nil
 }
 
-// updateBranch sets a branch to one commit on the base, with the tree. It reports whether that was
-// necessary.
+// updateBranch sets a branch to one commit on the base, with the tree. It reports whether the
+// branch had to change.
 func (p *Proposer) updateBranch(ctx context.Context, branch, tree string, change *Proposal) (bool, error) {
 	tip := p.branches[branch]
 	if tip != "" {
@@ -333,7 +334,7 @@ func (p *Proposer) dropOpen(branch string) {
 	p.open = slices.DeleteFunc(p.open, func(open pull) bool { return open.branch == branch })
 }
 
-// isSubset reports whether some apps are all among others.
+// isSubset reports whether all apps in some are in others.
 func isSubset(some, others map[string]string) bool {
 	for app := range some {
 		if _, found := others[app]; !found {

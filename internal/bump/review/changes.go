@@ -1,5 +1,5 @@
-// Package review finds what a reviewer of a new version should know: whether the
-// catalogue's own changes still apply to the source, and what else changed in it.
+// Package review finds what a reviewer of a new version should know: whether the catalogue's
+// own changes still apply to the source, and what else changed in it.
 package review
 
 import (
@@ -23,11 +23,11 @@ const (
 
 // Change is one change that the catalogue makes to an app's source.
 type Change struct {
-	Variant string // "" for the app's own: each variant's are made on top of these
+	Variant string // "" for a change of the app itself; a variant's changes are made on top of these
 	Kind    ChangeKind
 	Name    string // of a patch, for messages: fix.patch
 	Patch   []byte
-	File    string // in the source, to substitute in or to add
+	File    string // in the source, to substitute text in or to add
 	From    string
 	To      string
 	Added   string // path on this machine of the file or folder to add
@@ -37,8 +37,8 @@ type Change struct {
 type Verdict string
 
 const (
-	Applies     Verdict = "applies"   // as it is, possibly at other lines
-	AppliesFuzz Verdict = "fuzz"      // GNU patch ignores context to make it fit
+	Applies     Verdict = "applies"   // it applies, possibly at other lines
+	AppliesFuzz Verdict = "fuzz"      // GNU patch ignores some context to make it fit
 	InUpstream  Verdict = "upstream"  // the new source already has the patch; the build fails with it
 	Dropped     Verdict = "dropped"   // the new source already has the patch, which was removed
 	Fails       Verdict = "fails"     // the build fails with it
@@ -50,10 +50,10 @@ const (
 type PatchCheck struct {
 	Variant string     `json:"variant,omitempty"`
 	Kind    ChangeKind `json:"kind"`
-	Name    string     `json:"name"` // the patch, else the file in the source
+	Name    string     `json:"name"` // the patch, or otherwise the file in the source
 	Verdict Verdict    `json:"verdict"`
 	Reason  string     `json:"reason,omitempty"` // one line; contains outside text
-	Places  []Place    `json:"places,omitempty"` // that fail, of a patch
+	Places  []Place    `json:"places,omitempty"` // parts of a patch that fail
 }
 
 // Place is a part of a patch that fails.
@@ -66,7 +66,7 @@ type Place struct {
 // Breaks reports whether a build with the change would fail.
 func (p PatchCheck) Breaks() bool { return p.Verdict == Fails || p.Verdict == InUpstream }
 
-// String is the check on one line, with outside text in it.
+// String returns the check on one line. It may contain outside text.
 func (p PatchCheck) String() string {
 	subject := map[ChangeKind]string{
 		PatchChange:      "patch ",
@@ -91,7 +91,7 @@ func (p PatchCheck) String() string {
 	return subject + " " + verdict
 }
 
-// Why is the reason of the verdict, with the places that fail, "" if there is none.
+// Why returns the reason of the verdict and the places that fail, or "" if there is none.
 func (p PatchCheck) Why() string {
 	var why []string
 	if p.Reason != "" {
@@ -110,12 +110,12 @@ func (p Place) String() string {
 	return p.File + " " + p.Hunk + ": " + p.Reason
 }
 
-// CheckChanges tries changes on a new source, in order, each variant's on top of the app's own, as
-// nix/change-source.sh does. It returns one check per change. A change that fails is
-// skipped for those that follow. before is the source that the changes were made for, nil
-// if unavailable.
+// CheckChanges tries changes on a new source, in order, each variant's on top of the app's own,
+// as nix/change-source.sh does. It returns one check per change. If a change fails, later
+// changes are tried without it. before is the source that the changes were made for, or nil if
+// it is not available.
 //
-// A change that does not apply is no error. An error is a *PatchError, or one from reading
+// A change that does not apply is no error. An error is a *PatchError, or an error from reading
 // a source or writing to a temporary folder.
 func CheckChanges(ctx context.Context, before, after fs.FS, changes []Change) ([]PatchCheck, error) {
 	checks := make([]PatchCheck, len(changes))
@@ -155,7 +155,7 @@ type checker struct {
 
 func (p *checker) checkChange(ctx context.Context, c Change) (PatchCheck, error) {
 	if c.File != "" {
-		c.File = path.Clean(c.File) // plugins/ is plugins
+		c.File = path.Clean(c.File) // a path like plugins/ becomes plugins
 	}
 	check := PatchCheck{Variant: c.Variant, Kind: c.Kind, Name: c.File}
 	var err error

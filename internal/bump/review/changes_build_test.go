@@ -71,7 +71,7 @@ func makePatch(t *testing.T, from, to sourceFiles) []byte {
 	return out
 }
 
-// numbered is a file of n lines, some of which are other ones.
+// numbered returns a file of n lines, some of which are other ones.
 func numbered(n int, other ...string) string {
 	lines := make([]string, n)
 	for i := range lines {

@@ -23,7 +23,7 @@ func isContainerfile(r *reviewer, name string) bool {
 	return depth(name) <= 1 && containerfileName.MatchString(path.Base(name))
 }
 
-// compareContainerfiles compares what a build uses of a Containerfile.
+// compareContainerfiles compares the parts of a Containerfile that a build uses.
 func compareContainerfiles(r *reviewer, name string, before, after []byte) []string {
 	switch {
 	case before == nil:
@@ -53,7 +53,7 @@ func compareContainerfiles(r *reviewer, name string, before, after []byte) []str
 
 var errorLine = regexp.MustCompile(`^:([0-9]+): `)
 
-// withoutName is containerfile's error without the file's name.
+// withoutName returns containerfile's error without the file's name.
 func withoutName(name string, err error) string {
 	reason := errorLine.ReplaceAllString(strings.TrimPrefix(err.Error(), name), "line $1: ")
 	return text.Name(strings.TrimPrefix(reason, ": "))
@@ -66,8 +66,8 @@ func listed(what string, before, after []string) string {
 	return ""
 }
 
-// compareBases compares the images that the components' targets use; without a component,
-// those of all stages.
+// compareBases compares the images that the components' targets use. Without a component, it
+// compares the images of all stages.
 func (r *reviewer) compareBases(name string, was, is *containerfile.File) []string {
 	if len(r.Containerfiles) == 0 {
 		before, _ := allBases(name, was)
@@ -91,7 +91,7 @@ func (r *reviewer) compareBases(name string, was, is *containerfile.File) []stri
 	return texts
 }
 
-// basesOf lists the base images, or says why it cannot.
+// basesOf lists the base images, or returns why it cannot.
 func basesOf(name string, f *containerfile.File, u containerfile.Use) (names []string, problem string) {
 	bases, err := f.Bases(u)
 	if err != nil {
@@ -112,7 +112,7 @@ func allBases(name string, f *containerfile.File) (names []string, problem strin
 	return names, problem
 }
 
-// changedBases separates new tags of an image from other images.
+// changedBases distinguishes new tags of the same image from other images.
 func changedBases(before, after []string) string {
 	added, gone := differences(before, after)
 	var parts []string

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// locks read lock files. Where lines identify a package they are read by line, since these
-// files are long and the counts are for people. The second result of a reader is the file's
-// own packages: the project, its workspace and others from its own source. They are left
-// out, since their versions are the release's.
+// locks read lock files. Files in which lines identify a package are read by line, because they
+// are long and people only see counts. The second result of a reader has the file's own
+// packages: the project, its workspace, and others from its own source. They are left out,
+// because they have the release's versions.
 var locks = map[string]func([]byte) (packages, string){
 	"package-lock.json":   readNPMLock,
 	"npm-shrinkwrap.json": readNPMLock,
@@ -31,7 +31,7 @@ var locks = map[string]func([]byte) (packages, string){
 	"Gemfile.lock":        readGemfileLock,
 }
 
-// packages are the versions of each package, which may be several.
+// packages has the versions of each package, which may be several.
 type packages map[string]map[string]bool
 
 func (p packages) add(name, version string) {
@@ -118,7 +118,7 @@ func readNPMLock(data []byte) (packages, string) {
 
 func readNPMDependencies(found packages, data json.RawMessage, level int) {
 	var dependencies map[string]json.RawMessage
-	if level > 20 || json.Unmarshal(data, &dependencies) != nil { // each level is read once more
+	if level > 20 || json.Unmarshal(data, &dependencies) != nil { // each level is decoded again
 		return
 	}
 	for name, raw := range dependencies {
@@ -156,7 +156,7 @@ func readComposerLock(data []byte) (packages, string) {
 	return found, text.String()
 }
 
-// yarnLocal matches a package of the project, by the range that names it.
+// yarnLocal matches a package of the project by the range that refers to it.
 var yarnLocal = regexp.MustCompile(`^"?@?[^@]+@(?:workspace|link|file|portal):`)
 
 // readYarnLock reads both formats of yarn: a line of ranges, then the version.
@@ -199,7 +199,7 @@ func readPNPMLock(data []byte) (packages, string) {
 	return found, string(data)
 }
 
-// modulesAbove are the Go modules in a file's folder and the folders above. Modules of one
+// modulesAbove returns the Go modules in a file's folder and the folders above. Modules of one
 // repository may require each other's releases.
 func modulesAbove(source fs.FS, name string) (modules []string) {
 	for folder := path.Dir(name); ; folder = path.Dir(folder) {
@@ -225,7 +225,7 @@ func withoutModules(sum []byte, own []string) []byte {
 	return kept
 }
 
-// readGoSum counts downloaded modules, not go.mod files that were only read.
+// readGoSum counts downloaded modules, not modules of which only go.mod was read.
 func readGoSum(data []byte) (packages, string) {
 	found := packages{}
 	for line := range strings.Lines(string(data)) {
@@ -236,8 +236,8 @@ func readGoSum(data []byte) (packages, string) {
 	return found, string(data)
 }
 
-// The source of a package. Cargo names none for a package in the workspace; Poetry and uv
-// name a folder. https://docs.astral.sh/uv/concepts/projects/layout/
+// The source of a package. Cargo writes none for a package in the workspace. Poetry and uv
+// write a folder. https://docs.astral.sh/uv/concepts/projects/layout/
 var (
 	cargoSource = regexp.MustCompile(`(?m)^source = `)
 	pythonLocal = regexp.MustCompile(`(?m)^source = \{ (?:editable|virtual|directory) = |^type = "directory"`)
@@ -284,7 +284,7 @@ var (
 	gemName = regexp.MustCompile(`^ +([\w.-]+)`)
 )
 
-// readGemfileLock leaves out gems from a folder, wherever they are named.
+// readGemfileLock leaves out gems from a folder, in all sections.
 func readGemfileLock(data []byte) (packages, string) {
 	found, local := packages{}, map[string]bool{}
 	var text strings.Builder

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// Folders for migrations. Files in them are migrations if they are SQL, or numbered.
+// Folders for migrations. A file in them is a migration if it is SQL or has a number.
 var (
 	migrationFolder = regexp.MustCompile(`(?i)^(?:.+[-_.])?(?:migrations?|migrate)(?:[-_.].+)?$|^(?:deltas?|alembic|drizzle|evolutions|dbscripts)$`)
-	// An API has a schema too: only files numbered like migrations count.
+	// An API can also have a schema, so only files with numbers like migrations count.
 	schemaFolder = regexp.MustCompile(`(?i)^schemas?$`)
 
 	sqlFile  = regexp.MustCompile(`(?i)\.(?:sql|ddl|cql|psql|pgsql|mysql)(?:\.\w+)?$`)
@@ -31,12 +31,12 @@ var (
 	alembicMigration = regexp.MustCompile(`(?:^|/)(?:alembic|migrations)/(?:.*/)?versions/.*\.py$`)
 	changeLog        = regexp.MustCompile(`(?i)(?:^|[-_.])(?:db\.?)?(?:change-?(?:log|set)s?|liquibase)(?:[-_.][\w.-]+)?\.(?:xml|ya?ml)$`)
 
-	// An update does not go back, and these others only describe migrations.
+	// Scripts for going back are not part of an update. The others only describe migrations.
 	notMigration = regexp.MustCompile(`(?:^|/)(?:__init__\.py|index\.[jt]s|mod\.rs|env\.py)$|\.d\.ts$|\.Designer\.cs$|(?:^|[/._-])(?:down|rollback|undo)\.(?:sql|rb|js|ts|ya?ml)$`)
-	// Tests make tables of their own, and documentation shows some.
+	// Tests make tables of their own, and documentation shows examples.
 	otherFolder = regexp.MustCompile(`(?i)^(?:.+[-_.])?(?:tests?|testing|testutils?|specs?|e2e|cypress|playwright|fixtures?|mocks?|bench(?:marks?)?|examples?|samples?|demos?)(?:[-_.].+)?$|^__\w+__$`)
 	otherFile   = regexp.MustCompile(`(?i)^(?:test_.*|conftest)\.py$|[-_.](?:tests?|spec)\.\w+$|^test[-_].*\.(?:[cm]?[jt]s|rb|php|sh|sql)$`)
-	otherClass  = regexp.MustCompile(`Tests?\.(?:java|kt|cs|php|scala|groovy)$`) // latest.php is none
+	otherClass  = regexp.MustCompile(`Tests?\.(?:java|kt|cs|php|scala|groovy)$`) // but not latest.php
 	documents   = regexp.MustCompile(`(?i)^(?:docs?|documentation)/`)
 )
 
@@ -76,15 +76,15 @@ func isMigration(source fs.FS, name string) bool {
 		laravelMigration.MatchString(name) || alembicMigration.MatchString(name)
 }
 
-// isChangeLog distinguishes a change log of Liquibase from one for people.
+// isChangeLog distinguishes a change log of Liquibase from a change log for people.
 // https://docs.liquibase.com/concepts/changelogs/home.html
 func isChangeLog(source fs.FS, name string) bool {
 	start, err := readStart(source, name, 16<<10)
 	return err == nil && bytes.Contains(start, []byte("databaseChangeLog"))
 }
 
-// migrationOf is the folder and the name of a migration. Prisma, Diesel and Hasura have a
-// folder for each.
+// migrationOf returns the folder and the name of a migration. Prisma, Diesel and Hasura use one
+// folder for each migration.
 func migrationOf(name string) (folder, migration string) {
 	switch path.Base(name) {
 	case "migration.sql", "up.sql", "up.yaml":

@@ -20,8 +20,8 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// PatchError means that patch gave no verdict on a change: the program is missing, or was
-// killed.
+// PatchError means that patch gave no verdict on a change, because the program is missing or
+// was killed.
 type PatchError struct {
 	Reason string
 	Tail   []string // last lines of its output, safe to show
@@ -33,11 +33,11 @@ func (e *PatchError) Error() string { return "running patch: " + e.Reason }
 func (e *PatchError) Unwrap() error { return e.Err }
 
 const (
-	maxPatchOutput = 1 << 20 // bytes that are kept, the last ones
+	maxPatchOutput = 1 << 20 // bytes of output that are kept, the last ones
 	maxSections    = 200     // sections tried one by one
 )
 
-// patch tries a patch: as a whole, as the build does, and section by section if that fails.
+// patch tries a patch as a whole, as the build does. If that fails, it tries each section.
 func (p *checker) patch(ctx context.Context, c Change, check *PatchCheck) error {
 	sections := readSections(c.Patch)
 	if len(sections) == 0 {
@@ -71,12 +71,12 @@ func (p *checker) patch(ctx context.Context, c Change, check *PatchCheck) error 
 	return err
 }
 
-// places tries sections one by one, and names those that fail.
+// places tries sections one by one, and returns the places that fail.
 func (t *tree) places(ctx context.Context, sections []section) ([]Place, error) {
 	var places []Place
 	for _, s := range sections[:min(len(sections), maxSections)] {
-		// With --force a hunk fails alone. Otherwise the first one that is already applied
-		// skips the whole file.
+		// With --force only the hunk fails. Otherwise the first hunk that is already applied skips
+		// the whole file.
 		run, err := t.patch(ctx, s.text, []section{s}, "--force")
 		if err != nil {
 			return nil, err
@@ -111,7 +111,7 @@ func (t *tree) places(ctx context.Context, sections []section) ([]Place, error) 
 	return places, nil
 }
 
-// fileOf is the section's first name that exists, else its last one.
+// fileOf returns the first name of a section that exists, or otherwise its last name.
 func (t *tree) fileOf(s section) string {
 	for _, name := range s.names {
 		if t.exists(name) {
@@ -141,7 +141,7 @@ func (t *tree) linesOf(name string) []string {
 	return lines
 }
 
-// why returns why a hunk fails in a file with these lines.
+// why returns the reason why a hunk fails in a file with these lines.
 func (h hunk) why(lines []string) string {
 	if len(h.new) > 0 && containsRun(lines, h.new) {
 		return "already upstream"
@@ -163,21 +163,21 @@ func containsRun(lines, run []string) bool {
 	return false
 }
 
-// patchRun is what one run of patch did.
+// patchRun is the result of one run of patch.
 type patchRun struct {
 	ok      bool
 	output  string
 	fuzz    int
-	shifted bool // lines have moved
+	shifted bool // lines were at other places
 	changed map[string]*entry
 }
 
 // adopt applies the changes of a successful run.
 func (t *tree) adopt(run *patchRun) { maps.Copy(t.changed, run.changed) }
 
-// patch runs the real patch in a temporary folder with only the files of these sections. It
-// is GNU patch with the build's arguments, and --unified, so that no text is read as an ed
-// script. There is no terminal to prompt on.
+// patch runs GNU patch in a temporary folder with only the files of these sections. It uses the
+// build's arguments, and --unified, so patch does not read text as an ed script. Without a
+// terminal it cannot prompt.
 func (t *tree) patch(ctx context.Context, patch []byte, sections []section, more ...string) (*patchRun, error) {
 	scratch, err := os.MkdirTemp("", "libre-patch-")
 	if err != nil {
@@ -264,7 +264,7 @@ func (t *tree) extract(folder string, sections []section) ([]string, error) {
 	return names, nil
 }
 
-// collect reads the results of patch in a folder with these files.
+// collect reads the files with these names from a folder in which patch ran.
 func collect(folder string, names []string) (map[string]*entry, error) {
 	changed := map[string]*entry{}
 	for _, name := range names {
@@ -311,7 +311,7 @@ func (r *patchRun) readOutput() {
 	}
 }
 
-// moved says how a patch that applies does not fit exactly, "" if it does.
+// moved returns how a patch that applies does not fit exactly, or "" if it fits.
 func (r *patchRun) moved() string {
 	switch {
 	case r.fuzz > 0:
@@ -332,7 +332,7 @@ func (r *patchRun) failedHunks(s section) []hunk {
 	return failed
 }
 
-// lastMessage is the last message of patch, apart from the count of hunks.
+// lastMessage returns the last message of patch, apart from the count of hunks.
 func (r *patchRun) lastMessage() string {
 	lines := r.tail()
 	for _, line := range slices.Backward(lines) {
@@ -343,7 +343,7 @@ func (r *patchRun) lastMessage() string {
 	return "patch refuses it"
 }
 
-// tail is the last lines of the output, safe to show.
+// tail returns the last lines of the output, safe to show.
 func (r *patchRun) tail() []string {
 	var lines []string
 	for line := range strings.Lines(r.output) {

@@ -43,16 +43,16 @@ func (f Finding) String() string {
 	return f.Path + ": " + f.Text
 }
 
-// Sources are two versions of an app's source.
+// Sources are the two versions of an app's source.
 type Sources struct {
 	Before, After       fs.FS
 	OldVersion, Version string
-	// Containerfiles are those of the app's components. Without any, those at the top and
-	// in its folders are compared.
+	// Containerfiles are the Containerfiles of the app's components. If there are none, those in
+	// the top folder and in its folders are compared.
 	Containerfiles []ContainerfileUse
 }
 
-// ContainerfileUse is how a component uses a Containerfile.
+// ContainerfileUse describes how a component uses a Containerfile.
 type ContainerfileUse struct {
 	Path     string // in the source
 	Target   string // "" is the last stage
@@ -61,10 +61,10 @@ type ContainerfileUse struct {
 }
 
 const (
-	maxReported  = 20      // findings of a kind
+	maxReported  = 20      // findings of each kind
 	maxWalked    = 400_000 // entries of a tree
 	maxDepth     = 40      // folders
-	maxSubjects  = 4_000   // files of a kind in a tree
+	maxSubjects  = 4_000   // files of each kind in a tree
 	maxSmallFile = 256 << 10
 	maxLockFile  = 16 << 20
 )
@@ -72,13 +72,13 @@ const (
 // skippedFolders have third-party files, or files for tests.
 var skippedFolders = []string{".git", "node_modules", "bower_components", ".yarn", "vendor", "Godeps", "site-packages", "third_party", "testdata", "fixtures", "__fixtures__"}
 
-// subject is a kind of file to compare.
+// subject describes one kind of file to compare.
 type subject struct {
 	kind    FindingKind
 	matches func(r *reviewer, name string) bool
 	size    int64 // larger files are skipped
 	same    bool  // also compare unchanged files
-	// compare returns the changes, a text each. nil is a missing file.
+	// compare returns one text for each change. The content of a missing file is nil.
 	compare func(r *reviewer, name string, before, after []byte) []string
 }
 
@@ -92,9 +92,9 @@ var subjects = []subject{
 	{kind: LockFinding, matches: isLock, size: maxLockFile, compare: compareLocks},
 }
 
-// Review compares two versions of a source, and returns what a reviewer should know,
-// ordered by kind and path. The files are foreign data: their number and size are limited,
-// and a file that cannot be parsed counts as changed. An error comes from walking a source.
+// Review compares two versions of a source. It returns what a reviewer should know, ordered by
+// kind and path. The files are foreign data: their number and size are limited, and a file that
+// cannot be parsed counts as changed. An error comes from walking a source.
 func Review(s Sources) ([]Finding, error) {
 	r := &reviewer{Sources: s}
 	before, err := r.walk(s.Before)
@@ -201,7 +201,8 @@ func listsName(sorted []string, name string) bool {
 	return found
 }
 
-// read returns a file's content, nil for no file. ok is false if the file cannot be read.
+// read returns a file's content, or nil if there is no file. ok is false if the file cannot be
+// read.
 func (r *reviewer) read(source fs.FS, s subject, name string, there bool) (data []byte, ok bool) {
 	if !there {
 		return nil, true
@@ -232,7 +233,7 @@ func (r *reviewer) report(kind FindingKind, name, what string) {
 	r.all = append(r.all, Finding{kind, text.Name(name), text.Line(what)})
 }
 
-// findings are those of each kind up to a limit, and the number of the others.
+// findings returns the findings of each kind up to a limit, and the number of the others.
 func (r *reviewer) findings() []Finding {
 	for _, text := range r.incomplete {
 		r.report(IncompleteFinding, "", text)
@@ -250,7 +251,7 @@ func (r *reviewer) findings() []Finding {
 	return kept
 }
 
-// arrow is "old → new"; either may be missing.
+// arrow returns "old → new". Either may be missing.
 func arrow(before, after string) string {
 	return shownValue(before) + " → " + shownValue(after)
 }
@@ -271,7 +272,7 @@ func namesOf(names []string) string {
 	return text.Enumerate(shown, ", ", 8)
 }
 
-// differences are the names in only one of two lists, in their order.
+// differences returns the names that are in only one of two lists, in order.
 func differences(before, after []string) (added, gone []string) {
 	only := func(list, other []string) (names []string) {
 		there := map[string]bool{}
@@ -289,7 +290,7 @@ func differences(before, after []string) (added, gone []string) {
 	return only(after, before), only(before, after)
 }
 
-// addedAndGone is one text for both, "" for nothing.
+// addedAndGone returns one text for both lists, or "" if both are empty.
 func addedAndGone(added, gone []string) string {
 	var parts []string
 	if len(added) > 0 {
@@ -301,5 +302,5 @@ func addedAndGone(added, gone []string) string {
 	return strings.Join(parts, "; ")
 }
 
-// depth is the number of folders above a file.
+// depth returns the number of folders above a file.
 func depth(name string) int { return strings.Count(path.Clean(name), "/") }

@@ -15,7 +15,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// manifests read what files declare about a component.
+// manifests read the declarations about a component in a file.
 var manifests = map[string]func([]byte) manifest{
 	"package.json":   readPackageJSON,
 	"pyproject.toml": readPyproject,
@@ -35,10 +35,10 @@ var versionFiles = map[string]string{
 	".go-version":     "go",
 }
 
-// manifest is what a component declares; unreadable parts are missing.
+// manifest has the declarations about a component. It lacks parts that cannot be read.
 type manifest struct {
 	version  string
-	requires map[string]string // runtimes
+	requires map[string]string // required versions, by runtime
 }
 
 func readPackageJSON(data []byte) manifest {
@@ -103,7 +103,7 @@ func readComposer(data []byte) manifest {
 
 func readGoMod(data []byte) manifest {
 	file, err := modfile.Parse("go.mod", data, nil)
-	if err != nil { // of a newer Go; then toolchain is not read
+	if err != nil { // it is for a newer Go; then toolchain is not read
 		file, err = modfile.ParseLax("go.mod", data, nil)
 	}
 	if err != nil {
@@ -151,7 +151,7 @@ func compareRuntimes(_ *reviewer, name string, before, after []byte) []string {
 		return []string{runtime + " " + arrow(was, is)}
 	}
 	if before == nil || after == nil {
-		return nil // another component, not another requirement
+		return nil // it is another component, not another requirement
 	}
 	was, is := manifests[base](before).requires, manifests[base](after).requires
 	var texts []string
@@ -163,7 +163,7 @@ func compareRuntimes(_ *reviewer, name string, before, after []byte) []string {
 	return texts
 }
 
-// allKeys are the keys of both, sorted.
+// allKeys returns the keys of both maps, sorted.
 func allKeys(a, b map[string]string) []string {
 	keys := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
 	slices.Sort(keys)
@@ -177,11 +177,11 @@ func firstLine(data []byte) string {
 
 func isManifest(_ *reviewer, name string) bool { return manifests[path.Base(name)] != nil }
 
-// placeholder matches a version that nobody maintains.
+// placeholder matches a version that is only a placeholder.
 var placeholder = regexp.MustCompile(`^0\.0\.0\b`)
 
-// compareVersion finds components with another version than the tag: one at the top or next
-// to a Containerfile, and elsewhere one that matched the tags so far.
+// compareVersion finds components whose version differs from the tag. It looks at the top and
+// next to Containerfiles, and elsewhere at components that matched the tags so far.
 func compareVersion(r *reviewer, name string, before, after []byte) []string {
 	read := manifests[path.Base(name)]
 	is, was := read(after).version, read(before).version
@@ -199,7 +199,7 @@ func compareVersion(r *reviewer, name string, before, after []byte) []string {
 	return []string{text}
 }
 
-// holdsComponent reports whether the app is built from a folder.
+// holdsComponent reports whether a component of the app is built from a folder.
 func (r *reviewer) holdsComponent(folder string) bool {
 	return folder == "." || slices.ContainsFunc(r.Containerfiles, func(c ContainerfileUse) bool {
 		return path.Dir(path.Clean(c.Path)) == folder

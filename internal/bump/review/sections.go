@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// section is the part of a patch for one file. It is parsed for its names only; patch
-// decides what applies.
+// section is the part of a patch for one file. Only its names are parsed. patch decides what
+// applies.
 type section struct {
 	text   []byte   // with the text before it
-	names  []string // that the file may have, without the first folder, as for -p1
-	create bool     // of a missing file
+	names  []string // possible names of the file, without the first folder, as for -p1
+	create bool     // the file is new
 	hunks  []hunk
 }
 
@@ -43,7 +43,7 @@ func readSections(patch []byte) []section {
 
 type sectionReader struct {
 	lines    [][]byte
-	at       int // current line
+	at       int // index of the current line
 	start    int // line where current's text begins
 	current  *section
 	git      bool // current began with git's header
@@ -78,7 +78,7 @@ func (r *sectionReader) next() {
 		r.at++
 	case r.git && !r.header && (strings.HasPrefix(line, "rename ") || strings.HasPrefix(line, "copy ")):
 		if words := strings.SplitN(line, " ", 3); len(words) == 3 {
-			r.name("/" + unquoteName(words[2])) // it has no folder to strip
+			r.name("/" + unquoteName(words[2])) // there is no folder to strip
 		}
 	case r.git && !r.header && strings.HasPrefix(line, "new file mode "):
 		r.current.create = true
@@ -98,7 +98,7 @@ func (r *sectionReader) begin() {
 	r.current, r.git, r.header = &section{}, false, false
 }
 
-// name adds names to the current section, stripped as for `patch -p1`.
+// name adds names to the current section, stripped as by `patch -p1`.
 func (r *sectionReader) name(names ...string) {
 	for _, name := range names {
 		_, name, found := strings.Cut(name, "/")
@@ -115,7 +115,7 @@ func (r *sectionReader) hunk(line string) {
 	old, new := hunkLines(counts[1]), hunkLines(counts[2])
 	for r.at++; r.at < len(r.lines) && (old > 0 || new > 0); r.at++ {
 		text := r.line(r.at)
-		kind := byte(' ') // an empty line is context that lost its space
+		kind := byte(' ') // an empty line is a context line without its space
 		if text != "" {
 			kind, text = text[0], text[1:]
 		}
@@ -152,8 +152,8 @@ func hunkLines(count string) int {
 	return n
 }
 
-// headerNames are the possible names in a line --- NAME or +++ NAME: a time may follow a
-// tab, or a space.
+// headerNames returns the possible names in a line --- NAME or +++ NAME. A time may follow a
+// tab or a space.
 func headerNames(line string) []string {
 	name, _, _ := strings.Cut(line[len("--- "):], "\t")
 	if strings.HasPrefix(name, `"`) {
@@ -166,8 +166,8 @@ func headerNames(line string) []string {
 	return []string{name}
 }
 
-// gitNames are the possible names in git's header A B, where both may have spaces, and are
-// usually equal.
+// gitNames returns the possible names in git's header A B. Both names may contain spaces, and
+// they are usually equal.
 func gitNames(pair string) []string {
 	if strings.HasPrefix(pair, `"`) {
 		if first, err := strconv.QuotedPrefix(pair); err == nil {

@@ -19,7 +19,7 @@ func isExample(_ *reviewer, name string) bool {
 	return exampleWord.MatchString(base) || exampleEnv.MatchString(base) || envFolder.MatchString(name)
 }
 
-// compareSettings compares only the names of settings: a value may be a secret.
+// compareSettings compares only the names of settings, because a value may be a secret.
 func compareSettings(_ *reviewer, _ string, before, after []byte) []string {
 	text := addedAndGone(differences(settingsOf(before), settingsOf(after)))
 	if text == "" {

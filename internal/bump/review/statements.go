@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// maxCode is how many code files are read, and maxCodeFile their size limit in bytes.
+// maxCode is the number of code files that are read, and maxCodeFile their size limit in bytes.
 const (
 	maxCode     = 100_000
 	maxCodeFile = 4 << 20
 )
 
-// Programs with migrations in code have the statements there. Two words in capitals, the
-// usual way to write SQL, are enough; otherwise the following text decides.
+// Programs with migrations in code contain SQL statements. Two words in capitals, the usual way
+// to write SQL, are enough. Otherwise the text after them decides.
 var (
 	statement = regexp.MustCompile(`\b(?:` +
 		`(?:CREATE|ALTER|DROP)\s+(?:(?:OR\s+REPLACE|UNLOGGED|FOREIGN|UNIQUE|FULLTEXT|SPATIAL)\s+)*(?:TABLE|INDEX)\s+(?:["']?[\w.]|[\x60[$%{<#:@]+\w|["']\s*(?:[+.&,]|\|\|))` +
@@ -38,8 +38,8 @@ func isCode(name string) bool {
 		!strings.Contains(name, ".min.")
 }
 
-// compareStatements reports files with statements that define tables and that no old file
-// had. Moved statements do not count.
+// compareStatements reports files with statements that define tables, if no old file had them.
+// So moved statements do not count.
 func (r *reviewer) compareStatements(before, after []string) {
 	s := subject{kind: MigrationFinding, size: maxCodeFile}
 	was, is := map[string]bool{}, map[string][]string{}
@@ -65,7 +65,7 @@ func (r *reviewer) compareStatements(before, after []string) {
 	}
 }
 
-const maxStatement = 300 // bytes to read, of a statement and of the line before it
+const maxStatement = 300 // bytes to read of a statement, and of the line before it
 
 // statementsOf lists the starts of statements that define tables, each once.
 func statementsOf(data []byte) (texts []string) {

@@ -20,7 +20,7 @@ const (
 	maxAdded = 20_000   // files of an added folder
 )
 
-// obstacle is why libre cannot try a change, although a build might accept it.
+// obstacle is the reason why libre cannot try a change, although a build might accept it.
 type obstacle string
 
 func (o obstacle) Error() string { return string(o) }
@@ -42,8 +42,8 @@ func newTree(source fs.FS) *tree { return &tree{source, map[string]*entry{}} }
 
 func (t *tree) clone() *tree { return &tree{t.source, maps.Clone(t.changed)} }
 
-// mode returns the kind of name: fs.ErrNotExist if it does not exist, an obstacle if it is
-// a symbolic link or below one, since links are not followed here.
+// mode returns the kind of name. If name does not exist, the error is fs.ErrNotExist. If it is
+// a symbolic link or below one, the error is an obstacle, because tree follows no links.
 func (t *tree) mode(name string) (fs.FileMode, error) {
 	if !fs.ValidPath(name) {
 		return 0, obstacle(text.Name(name) + " is not a path inside the source")
@@ -75,7 +75,7 @@ func linkObstacle(name string) obstacle {
 	return obstacle(text.Name(name) + " is a symbolic link")
 }
 
-// modeOf is mode for a name in an existing folder.
+// modeOf is like mode for a name in an existing folder.
 func (t *tree) modeOf(name string) (fs.FileMode, error) {
 	if e, found := t.changed[name]; found && e != nil {
 		return e.mode, nil
@@ -95,7 +95,7 @@ func (t *tree) modeOf(name string) (fs.FileMode, error) {
 	return info.Mode(), nil
 }
 
-// read returns the content of a file that mode found.
+// read returns the content of a file, which mode must have found.
 func (t *tree) read(name string) ([]byte, error) {
 	if e := t.changed[name]; e != nil && e.local != "" {
 		f, err := os.Open(e.local)
@@ -189,11 +189,11 @@ func (p *checker) add(c Change, check *PatchCheck) error {
 	return nil
 }
 
-// hides reports whether an added file hides one of upstream.
+// hides reports whether an added file hides a file of upstream.
 func (p *checker) hides(name string) (Verdict, string) {
 	now, err := newTree(p.after).read(name)
 	if err != nil {
-		return Applies, "" // an earlier change made the file
+		return Applies, "" // an earlier change added the file
 	}
 	if p.before == nil {
 		return Replaces, "upstream has a file there"
@@ -208,7 +208,7 @@ func (p *checker) hides(name string) (Verdict, string) {
 	return Applies, ""
 }
 
-// added are this machine's files to add at name, which may be a folder.
+// added returns the local files to add at name, which may be a folder.
 func added(name, local string) (files map[string]*entry, isFolder bool, err error) {
 	files = map[string]*entry{}
 	err = filepath.WalkDir(local, func(at string, d fs.DirEntry, err error) error {

@@ -1,5 +1,6 @@
-// Package describetest has the documents of libre's own apps, and of the template's, for tests
-// without Nix. TestDocumentsAreThoseOfTheApps of internal/nix compares them with the apps.
+// Package describetest has the application documents of libre's own apps and of the template's
+// app, for tests without Nix. TestDocumentsAreThoseOfTheApps of internal/nix compares them with
+// the apps.
 package describetest
 
 import (
@@ -22,7 +23,7 @@ const (
 //go:embed testdata
 var documents embed.FS
 
-// Names are the apps whose documents there are.
+// Names returns the names of the apps that have documents.
 func Names(t testing.TB) []string {
 	t.Helper()
 	entries, err := documents.ReadDir("testdata")
@@ -36,8 +37,8 @@ func Names(t testing.TB) []string {
 	return names
 }
 
-// App is the document of an app's default variant, as if its images were built: the digests
-// of its components, in the order of their names, are of ones, of twos, and so on.
+// App returns the document of an app's default variant, as if its images were built. The
+// digests of its components, in the order of their names, consist of ones, of twos, and so on.
 func App(t testing.TB, name string) *describe.Application {
 	t.Helper()
 	content, err := documents.ReadFile("testdata/" + name + ".yaml")

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// application is the program of an image, as its definition describes it.
+// application returns the program of an image, as its definition describes it.
 func application(spec *catalog.Spec) sbom.Application {
 	app := sbom.Application{Facts: sbom.Facts{
 		Name: spec.App, Version: spec.Version, PURL: applicationPURL(spec),
@@ -44,7 +44,7 @@ func application(spec *catalog.Spec) sbom.Application {
 	return app
 }
 
-// applicationPURL is the package URL that follows from the source.
+// applicationPURL returns the package URL that follows from the source.
 // https://github.com/package-url/purl-spec
 func applicationPURL(spec *catalog.Spec) string {
 	if spec.Software != nil && spec.Software.Identifiers.PURL != "" {
@@ -68,8 +68,8 @@ func applicationPURL(spec *catalog.Spec) string {
 	return packageurl.NewPackageURL(packageurl.TypeGeneric, "", spec.App, spec.Version, packageurl.QualifiersFromMap(qualifiers), "").ToString()
 }
 
-// sourceURL is where the source is: the archive where the definition names one, or else the
-// repository.
+// sourceURL returns the URL of the source: of the archive if the definition names one,
+// otherwise of the repository.
 func sourceURL(source *catalog.Source) string { return cmp.Or(source.Archive, source.Page) }
 
 func overHTTPS(page string) bool { return strings.HasPrefix(page, "https://") }

@@ -24,8 +24,8 @@ func (r *run) taken(key string) *manifest {
 	return taken
 }
 
-// keep names the dependencies of a target in the layout, before the target itself. The next
-// run finds them there, and a later push publishes them.
+// keep gives the dependencies of a target their names in the layout, before the target gets its
+// own. The next run finds them there, and a later push publishes them.
 func (r *run) keep(ctx context.Context, target *release.Target) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,8 +55,8 @@ func (r *run) keepBelow(ctx context.Context, spec *catalog.Spec, seen map[catalo
 	return nil
 }
 
-// keepImage names a dependency in the layout. Targets get their names elsewhere, and an
-// image from the layout has a name already.
+// keepImage gives a dependency its name in the layout. Targets get their names elsewhere, and
+// an image from the layout has a name already.
 func (r *run) keepImage(ctx context.Context, ref catalog.Ref) error {
 	var specs []*catalog.Spec
 	var manifests []v1.Descriptor

@@ -21,12 +21,12 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// Step is the step that an image is at.
+// Step is what is being done for an image.
 type Step string
 
 const (
 	StepEvaluate      Step = "evaluate"
-	StepWait          Step = "wait"          // line is for what: "for nix"
+	StepWait          Step = "wait"          // line is what it waits for: "for nix"
 	StepBuild         Step = "build"         // done and total count derivations
 	StepContainerfile Step = "containerfile" // … steps of the Containerfile
 	StepLayers        Step = "layers"        // … layers
@@ -60,7 +60,7 @@ type Builder struct {
 	Jobs      int           // number of images assembled, and of Containerfiles built, in parallel
 	FailFast  bool          // stop at the first failure
 	Files     *sbom.Scanner // for SBOMs
-	Creator   string        // URL or email address of who makes the images, for SBOMs
+	Creator   string        // URL or email address of the person or organisation that makes the images, for SBOMs
 	Watcher   Watcher
 
 	// Published returns the registry of the releases, and how their signatures are
@@ -69,7 +69,7 @@ type Builder struct {
 	Published func(context.Context) (*registry.Client, *state.Signing, error)
 
 	known   inventory
-	outputs map[string]bool // what Nix makes for the images of all runs
+	outputs map[string]bool // outputs of Nix for the images of all runs
 }
 
 // Result is the outcome of one image.
@@ -80,19 +80,19 @@ type Result struct {
 	Digest  string        // of the index
 	Size    int64         // bytes of all blobs, compressed, each once
 	Layers  int           // of the first platform's manifest
-	Time    time.Duration // of the image's derivations in Nix and of the steps after, without waiting
+	Time    time.Duration // time of Nix for the image's derivations and of the steps after it, without waiting
 	Skipped []release.Skip
 	Err     *release.Failure // the step that failed
 }
 
-// Options are those of one build of targets.
+// Options are the options of one build of targets.
 type Options struct {
 	Output  string             // directory of the OCI layout
 	Layers  *image.Cache       // nil: one in the cache directory
-	Remote  func(v1.Hash) bool // reports whether the registry has a blob, which the layout then need not have; nil: none
+	Remote  func(v1.Hash) bool // reports whether the registry has a blob; the layout need not have such blobs; nil: the registry has none
 	Bases   state.BaseOptions  // where to find bases; Output, Warn and Fetch are set by the build
 	Rebuild bool               // build images again that are in the layout or published
-	Made    func(Result)       // is called for each result, by several goroutines; may be nil
+	Made    func(Result)       // called for each result, by several goroutines; may be nil
 }
 
 // Options returns the options of a build that publishes nothing.
@@ -152,7 +152,7 @@ func (b *Builder) buildInto(ctx context.Context, dist *layout.Layout, all []*rel
 		if err := r.build(ctx, missing); err != nil {
 			return nil, err
 		}
-		if _, err := dist.Prune(); err != nil { // the images are made nevertheless
+		if _, err := dist.Prune(); err != nil { // the images are built all the same
 			b.Watcher.Warn(catalog.ID{}, err.Error())
 		}
 	}

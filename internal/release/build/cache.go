@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// remember keeps what Nix makes for images, whether it made it in this run or before.
+// remember records which outputs the images need, whether Nix made them in this run or before.
 func (b *Builder) remember(r *run, targets []*release.Target) {
 	if b.outputs == nil {
 		b.outputs = map[string]bool{}
@@ -21,9 +21,9 @@ func (b *Builder) remember(r *run, targets []*release.Target) {
 	}
 }
 
-// CopyTo copies what the images of this builder are made of to a binary cache, as far as it
-// is in the store: another machine then builds none of it. It returns how many outputs
-// these were, without what they refer to.
+// CopyTo copies the outputs that the images of this builder need to a binary cache, if they are
+// in the store. Other machines then need not build them. It returns the number of outputs,
+// without their dependencies.
 func (b *Builder) CopyTo(ctx context.Context, cache nix.BinaryCache) (outputs int, err error) {
 	valid, err := b.Nix.Valid(ctx, slices.Sorted(maps.Keys(b.outputs)))
 	if err != nil {

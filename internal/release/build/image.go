@@ -51,8 +51,8 @@ func (r *run) image(ctx context.Context, target *release.Target) (Result, error)
 	return result, nil
 }
 
-// manifest is an image on one system. It is made once in a run, even if debug images or
-// images on a base in the catalogue need it, too.
+// manifest is an image on one system. A run makes it only once, even if debug images or images
+// on a base in the catalogue need it too.
 type manifest struct {
 	once     sync.Once
 	result   image.Result
@@ -62,7 +62,8 @@ type manifest struct {
 	inLayout bool // it was found in the layout
 }
 
-// below returns an image that another one is built on. It makes the image if none was found.
+// below returns an image that another one is built on. It makes the image if the run did not
+// find it.
 func (r *run) below(ctx context.Context, spec, base *catalog.Spec) *manifest {
 	if there := r.taken(base.Key()); there != nil {
 		return there
@@ -102,7 +103,7 @@ func (r *run) made(ctx context.Context, spec *catalog.Spec) *manifest {
 	return made
 }
 
-// waits says what an image waits for.
+// waits reports what an image waits for.
 func (r *run) waits(spec *catalog.Spec, reason string) {
 	r.builder.Watcher.Progress(spec.ID(), StepWait, 0, 0, reason)
 }
@@ -124,7 +125,7 @@ func (r *run) layerOptions(spec *catalog.Spec) image.Options {
 	return options
 }
 
-// assemble makes an image of store paths.
+// assemble makes an image from store paths.
 func (r *run) assemble(ctx context.Context, spec *catalog.Spec, content *catalog.NixImage) (image.Result, error) {
 	if _, err := r.realised.require(content.Rootfs); err != nil {
 		return image.Result{}, err
@@ -141,7 +142,7 @@ func (r *run) assemble(ctx context.Context, spec *catalog.Spec, content *catalog
 	return image.Assemble(ctx, r.layout, *assembled, r.layerOptions(spec))
 }
 
-// imageSpec returns the input for assembling an image of store paths.
+// imageSpec returns the input for assembling an image from store paths.
 func imageSpec(spec *catalog.Spec, content *catalog.NixImage, store nix.Store) (*image.Spec, error) {
 	platform, err := release.Platform(spec)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// An inventory has what the package set knows of store paths, as images use it. An evaluation
-// takes seconds, so one asks about all images of a run.
+// An inventory has what the package set knows about store paths, for each image that uses it.
+// An evaluation takes seconds, so one evaluation asks for all images of a run.
 type inventory struct {
 	mu    sync.Mutex
 	known map[imagePath]nix.Known
@@ -25,9 +25,9 @@ type imagePath struct {
 	path   string
 }
 
-// AskInventory asks the package set about the store paths of several images, as far as they are
-// in the store, so that SBOM need not ask about each. What fails fails again in SBOM, which says
-// what for.
+// AskInventory asks the package set about the store paths of several images, if they are in the
+// store. SBOM then need not ask for each image. If a question fails here, SBOM asks again, and
+// its error names the image.
 func (b *Builder) AskInventory(ctx context.Context, specs []*catalog.Spec) error {
 	if len(specs) < 2 {
 		return nil
@@ -53,7 +53,7 @@ func (b *Builder) AskInventory(ctx context.Context, specs []*catalog.Spec) error
 	return b.known.ask(ctx, b.Catalogue, questions)
 }
 
-// closurePaths are the store paths that images need, of those that are in the store.
+// closurePaths returns the store paths that images need and that are in the store.
 func (b *Builder) closurePaths(ctx context.Context, specs []*catalog.Spec) (paths []string, err error) {
 	var roots []string
 	for _, spec := range specs {
@@ -76,7 +76,7 @@ func (b *Builder) closurePaths(ctx context.Context, specs []*catalog.Spec) (path
 	return paths, err
 }
 
-// storeNames are store paths with the names of their packages.
+// storeNames returns store paths with the names and versions of their packages.
 func storeNames(paths []string, origins map[string]nix.Origin) []nix.StoreName {
 	var names []nix.StoreName
 	for _, path := range paths {
@@ -89,8 +89,8 @@ func storeNames(paths []string, origins map[string]nix.Origin) []nix.StoreName {
 	return names
 }
 
-// inventory returns what the package set, as each of the images uses it, knows of store paths. It
-// says how many are not known, but for own, which the definitions make.
+// inventory returns what the package set of the images knows about store paths. It warns about
+// the number of unknown paths, without the paths in own, which the definitions make.
 func (b *Builder) inventory(ctx context.Context, id catalog.ID, specs []*catalog.Spec, names []nix.StoreName, own []string) (map[string]nix.Known, error) {
 	known := map[string]nix.Known{}
 	left := names
@@ -119,7 +119,7 @@ func (b *Builder) inventory(ctx context.Context, id catalog.ID, specs []*catalog
 	return known, nil
 }
 
-// ask asks what is not known yet.
+// ask asks the questions that have no answer yet.
 func (i *inventory) ask(ctx context.Context, from *nix.Catalogue, questions []nix.Question) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -17,9 +17,9 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// metadata is what is known of an image from elsewhere than its files: from its definition,
-// from the package set, and from the derivations of its store paths. In an image that an
-// engine built on others of the catalogue, there are store paths of theirs too.
+// metadata returns what is known about an image from other sources than its files: from its
+// definition, from the package set, and from the derivations of its store paths. An image that
+// an engine built on images of the catalogue also contains their store paths.
 func (b *Builder) metadata(ctx context.Context, spec *catalog.Spec, document *sbom.Document) (sbom.Metadata, error) {
 	m := sbom.Metadata{Application: application(spec), Paths: map[string]sbom.Facts{}}
 	m.Application.Creator = cmp.Or(m.Application.Creator, document.Creator)
@@ -57,7 +57,7 @@ func (b *Builder) metadata(ctx context.Context, spec *catalog.Spec, document *sb
 	return m, err
 }
 
-// originsOf reads what the derivations of images say of store paths.
+// originsOf reads what the derivations of images record about store paths.
 func originsOf(specs []*catalog.Spec, paths []string) (map[string]nix.Origin, error) {
 	var drvs []string
 	for _, spec := range specs {
@@ -70,7 +70,7 @@ func originsOf(specs []*catalog.Spec, paths []string) (map[string]nix.Origin, er
 	return nix.Origins(drvs, paths)
 }
 
-// nixSpecs are an image, and the images of the catalogue that an engine built it on.
+// nixSpecs returns an image and all images of the catalogue that it is built on.
 func nixSpecs(spec *catalog.Spec) []*catalog.Spec {
 	all := []*catalog.Spec{spec}
 	for i := 0; i < len(all); i++ {
@@ -83,7 +83,8 @@ func nixSpecs(spec *catalog.Spec) []*catalog.Spec {
 	return all
 }
 
-// describeTrees describes the trees that libre makes of a definition: they are the image's own.
+// describeTrees describes the store paths that libre makes from a definition, as part of the
+// application.
 func describeTrees(paths map[string]sbom.Facts, spec *catalog.Spec, app sbom.Application) {
 	for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
 		if derivation == nil {
@@ -97,7 +98,7 @@ func describeTrees(paths map[string]sbom.Facts, spec *catalog.Spec, app sbom.App
 	}
 }
 
-// factsOf joins what the derivation and the package set say of a store path.
+// factsOf joins what the derivation and the package set know about a store path.
 func factsOf(origin nix.Origin, known nix.Known) sbom.Facts {
 	facts := sbom.Facts{
 		Name: origin.PName, Version: origin.Version,
@@ -118,7 +119,7 @@ func factsOf(origin nix.Origin, known nix.Known) sbom.Facts {
 	return facts
 }
 
-// valid is a license expression, "" if it is none.
+// valid returns a license expression, or "" if it is not valid.
 func valid(expression string) string {
 	if license.Check(expression) != nil {
 		return ""
@@ -126,7 +127,8 @@ func valid(expression string) string {
 	return expression
 }
 
-// advisory is an ID in the name of a patch, as nixpkgs names them: CVE-2026-1234.patch.
+// advisory matches an ID in the name of a patch. nixpkgs names patches like
+// CVE-2026-1234.patch.
 var advisory = regexp.MustCompile(`(?i)CVE-\d{4}-\d{4,}|GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}`)
 
 func advisories(name string) []string {
@@ -143,8 +145,8 @@ func advisories(name string) []string {
 	return slices.Compact(ids)
 }
 
-// modules finds the licenses of the Go modules that are linked into the programs of store
-// paths, in the folders that these were built from.
+// modules finds the licenses of the Go modules that are linked into the programs in store
+// paths. It reads the folders that the programs were built from.
 func (b *Builder) modules(ctx context.Context, document *sbom.Document, origins map[string]nix.Origin) (map[string]map[string]string, error) {
 	folders, done, err := b.moduleFolders(ctx, document, origins)
 	if err != nil {
@@ -161,7 +163,8 @@ func (b *Builder) modules(ctx context.Context, document *sbom.Document, origins 
 }
 
 // moduleFolders returns the folders of the Go modules that programs were built from, by the
-// store path of the program. What the store lacks is fetched, and stays until done is called.
+// store path of the program. It fetches folders that the store lacks. They stay until done is
+// called.
 func (b *Builder) moduleFolders(ctx context.Context, document *sbom.Document, origins map[string]nix.Origin) (folders map[string]string, done func(), err error) {
 	folders = map[string]string{}
 	var outputs []nix.Output

@@ -15,9 +15,10 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// LicenseTexts returns the texts of the licenses of an image's components, by their IDs:
-// those in a component's own files, and those of the modules that it was built from. The
-// store has the image's store paths, and the layout in Output an image that an engine built.
+// LicenseTexts returns the texts of the licenses of an image's components, by component ID. The
+// texts come from the component's own files and from the modules that it was built from. The
+// store must have the image's store paths. If an engine built the image, the layout in Output
+// must have it.
 func (b *Builder) LicenseTexts(ctx context.Context, image Described) (map[string][]string, error) {
 	spec := image.Target.SpecFor(image.Manifest.Platform.String())
 	origins, err := originsOf(nixSpecs(spec), image.Document.StorePaths())
@@ -97,8 +98,8 @@ func readText(name string) (string, error) {
 	return string(text), err
 }
 
-// textsBeside returns the texts in the folders of an image where a package was found, and
-// where Debian's packages have them.
+// textsBeside returns the texts in the folders of an image where a package was found, and in
+// the folder where Debian keeps the texts of its packages.
 // https://www.debian.org/doc/debian-policy/ch-docs.html#copyright-information
 func textsBeside(c sbom.Component, inImage map[string]string) (texts []string) {
 	var dirs []string

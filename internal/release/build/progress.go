@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Realising counts what Nix has to do for all images together, or what is left of it.
+// Realising counts what Nix has to do, or still has to do, for all images together.
 type Realising struct {
 	Fetch    int   // store paths to fetch from a substituter
 	Download int64 // bytes of these, compressed
@@ -35,7 +35,7 @@ type buildProgress struct {
 	unexpected int             // derivations that Nix builds without having announced them
 	all, left  Realising
 	fetched    int
-	downloaded int64 // bytes; lookups are those with which Nix found out what is missing
+	downloaded int64 // bytes; lookups are the downloads by which Nix found out what is missing
 	lookups    int64
 }
 
@@ -94,7 +94,7 @@ func (p *buildProgress) expect(missing *nix.Missing) {
 	p.watcher.Realising(p.all, p.left)
 }
 
-// expectOne is called for a derivation that Nix builds without having announced it: a
+// expectOne is called for a derivation that Nix builds without having announced it, because a
 // substituter does not deliver what it lists.
 func (p *buildProgress) expectOne(drv string) {
 	if p.unexpected == 0 {
@@ -112,9 +112,9 @@ func (p *buildProgress) expectOne(drv string) {
 // elsewhere is the advice if too much is built from source.
 const elsewhere = "Build with --package-set host, let nix use a substituter (substituters in nix.conf), or let other machines build (--builders)"
 
-// unnamed is the number of derivations of the package set that are built without a warning,
-// besides one for each image: a definition may change a package or two. A compiler that no
-// substituter has takes more than a hundred.
+// unnamed is the number of derivations of the package set that may be built without a warning,
+// besides one for each image. A definition may change a few packages. If no substituter has the
+// compiler, more than a hundred derivations are built.
 const unnamed = 25
 
 // packageSetOf returns the derivations that belong to the package set, sorted. Those of a
@@ -207,7 +207,8 @@ func (c *buildCount) event(event nix.LogEvent, now time.Time) {
 }
 
 // count reports the remaining work for all images, if it changed. Store paths from a
-// substituter on this machine are not downloaded, so it counts them instead of bytes.
+// substituter on this machine are not downloaded, so count reports their number instead of
+// bytes.
 func (p *buildProgress) count() {
 	if p.all == (Realising{}) {
 		return
@@ -232,7 +233,7 @@ func (p *buildProgress) spent(id catalog.ID) time.Duration {
 	if count := p.images[id]; count != nil {
 		return count.spent
 	}
-	return 0 // it needed nothing
+	return 0 // the image needed no derivations
 }
 
 // end is called when nix has ended.

@@ -15,11 +15,10 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// realised is what the store has, as far as it was read. Images read it while Nix builds what
-// others need.
+// realised has what was read from the store. Images read it while Nix builds what others need.
 type realised struct {
 	mu       sync.Mutex
-	store    nix.Store                    // closures of valid outputs; replaced, never changed
+	store    nix.Store                    // closures of valid outputs; the map is replaced, never changed
 	failures map[string]*nix.BuildFailure // by derivation; nil until nix has ended
 }
 
@@ -58,12 +57,12 @@ func (r *realised) end(failures map[string]*nix.BuildFailure) {
 	r.failures = failures
 }
 
-// lookEvery is how often the store is asked for what nix has built or fetched meanwhile.
+// lookEvery is the interval at which the store is asked for new outputs.
 const lookEvery = 200 * time.Millisecond
 
-// realise builds what all targets need with Nix. It starts those that need nothing, then each
-// as soon as the store has what it needs, and at the end of nix all others, to fail. roots is
-// a folder for GC roots.
+// realise builds with Nix what all targets need. It starts targets that need nothing at once,
+// and each other target as soon as the store has its outputs. When nix ends, it starts the
+// remaining targets, which then fail. roots is a folder for GC roots.
 func (r *run) realise(ctx context.Context, targets []*release.Target, roots string, start func(*release.Target)) error {
 	ready, waiting, err := r.ready(ctx, targets)
 	if err != nil {
@@ -98,14 +97,14 @@ func (r *run) realise(ctx context.Context, targets []*release.Target, roots stri
 			}
 			ready, left, err := r.ready(ctx, waiting)
 			if err == nil && len(ready) > 0 && r.startAll(ctx, ready, start) == nil {
-				waiting = left // otherwise they start at the end of nix
+				waiting = left // otherwise they start when nix ends
 			}
 		}
 	}
 }
 
-// realiseOthers runs nix. news is set when the store may have another output, and ended gets
-// nix's own error.
+// realiseOthers runs nix. It sets news when the store may have another output, and sends nix's
+// own error to ended.
 func (r *run) realiseOthers(ctx context.Context, outputs []nix.Output, roots string) (news *atomic.Bool, ended <-chan error) {
 	isOutput := map[string]bool{}
 	for _, output := range outputs {
@@ -141,7 +140,7 @@ func (r *run) ready(ctx context.Context, targets []*release.Target) (ready, wait
 	return ready, waiting, nil
 }
 
-// startAll reads what the store has for targets, and starts them.
+// startAll reads the closures of targets from the store, and starts the targets.
 func (r *run) startAll(ctx context.Context, targets []*release.Target, start func(*release.Target)) error {
 	valid, err := r.builder.Nix.Valid(ctx, pathsOf(r.outputsOfAll(targets)))
 	if err != nil {

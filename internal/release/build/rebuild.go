@@ -20,9 +20,9 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// VerifyRebuilt builds the selected images again, into a layout of their own and without
-// any cache of layers, and compares them with the published ones. It uses valid store paths
-// as they are. It reports the first difference.
+// VerifyRebuilt builds the selected images again, into a separate layout and without a cache of
+// layers, and compares them with the published ones. It uses valid store paths as they are. It
+// reports the first difference.
 func (b *Builder) VerifyRebuilt(ctx context.Context, r *state.Reader, request nix.Request) ([]state.Verification, error) {
 	releases, evaluation, err := r.Releases(ctx, request)
 	if err != nil {

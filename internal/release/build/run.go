@@ -24,7 +24,7 @@ type run struct {
 	builder *Builder
 	options Options
 	layout  *layout.Layout
-	bases   *state.Bases // images of the catalogue that need not be made
+	bases   *state.Bases // images of the catalogue that need not be built
 	stop    context.CancelFunc
 	slots   release.Slots
 
@@ -41,7 +41,7 @@ type run struct {
 	mu          sync.Mutex
 	results     []Result
 	manifests   map[string]*manifest // by image key
-	finished    map[string]*manifest // those that are made
+	finished    map[string]*manifest // those that are finished
 	interrupted error
 }
 
@@ -64,7 +64,7 @@ func (r *run) fetch(ctx context.Context, spec *catalog.Spec, from name.Digest, s
 	return r.layout.Fetch(ctx, source)
 }
 
-// sort finishes the targets that need no work, and returns the others.
+// sort finishes the targets that need no work, and returns the other targets.
 func (r *run) sort(ctx context.Context, local state.Local, all []*release.Target) (missing []*release.Target) {
 	plans, entries := local.Plans(all, nil)
 	for i, target := range all {
@@ -84,7 +84,7 @@ func (r *run) sort(ctx context.Context, local state.Local, all []*release.Target
 	return missing
 }
 
-// measure sets the sizes that people compare.
+// measure sets the size and the number of layers of a result.
 func (r *Result) measure(entry layout.Entry) {
 	r.Digest, r.Size, r.Layers = entry.Digest.String(), entry.Content.Size, entry.Content.Layers
 }
@@ -102,8 +102,8 @@ func (r *run) finish(result Result) {
 	}
 }
 
-// build makes the images of targets. Nix builds everything that they need together, and each
-// image is made as soon as what it needs is there.
+// build makes the images of targets. Nix builds everything that they need in one run, and each
+// image is made as soon as its own outputs are in the store.
 func (r *run) build(ctx context.Context, missing []*release.Target) error {
 	roots, err := os.MkdirTemp("", "libre-roots-")
 	if err != nil {

@@ -19,10 +19,10 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// SBOM lists the contents of one platform's image in the layout in dir: the packages that
-// syft recognises in the files of a Containerfile image, and the closure of what Nix built
-// with the packages that syft recognises in each store path. Store paths that the former
-// SBOMs list are not read again.
+// SBOM lists the contents of one platform's image in the layout in dir. For a Containerfile
+// image these are the packages that syft finds in its files. For a Nix image it is the closure,
+// with the packages that syft finds in each store path. Store paths that the former SBOMs list
+// are not read again.
 func (b *Builder) SBOM(ctx context.Context, dir string, target *release.Target, index, manifest v1.Descriptor, version string, former ...*sbom.Document) (*sbom.Document, error) {
 	spec := target.SpecFor(manifest.Platform.String())
 	if spec == nil {
@@ -70,7 +70,8 @@ func (b *Builder) SBOM(ctx context.Context, dir string, target *release.Target, 
 	return merged.Describe(metadata), nil
 }
 
-// warnOfLicenses names the components that are declared to be under another license than they are.
+// warnOfLicenses names the components whose declared license differs from the license in their
+// files.
 func (b *Builder) warnOfLicenses(id catalog.ID, all []sbom.Disagreement) {
 	var named []string
 	for _, one := range all {
@@ -82,8 +83,8 @@ func (b *Builder) warnOfLicenses(id catalog.ID, all []sbom.Disagreement) {
 	}
 }
 
-// realised builds the store paths of an image again if the store has lost them, and keeps
-// them from the garbage collector until done is called.
+// realised builds the store paths of an image again if the store has lost them. It keeps them
+// from the garbage collector until done is called.
 func (b *Builder) realised(ctx context.Context, spec *catalog.Spec) (store nix.Store, done func(), err error) {
 	roots, err := os.MkdirTemp("", "libre-roots-")
 	if err != nil {
@@ -137,20 +138,20 @@ func closureOf(spec *catalog.Spec, store nix.Store, subject sbom.Subject) (*sbom
 	return sbom.FromClosure(subject, closure, rootfs, tools...)
 }
 
-// Described is an image of the layout with its SBOM, which is of one platform.
+// Described is an image in a layout with the SBOM of one platform.
 type Described struct {
 	Target   *release.Target
 	Index    v1.Descriptor
 	Manifest v1.Descriptor
-	Content  v1.Manifest // of the manifest; only of SBOMsOf, as the next
+	Content  v1.Manifest // of the manifest; set by SBOMsOf only, like Config
 	Config   v1.ConfigFile
 	Document *sbom.Document
-	Err      error // why it could not be built or read; only of DescribeEach, and then the rest is zero
+	Err      error // why the image could not be built or read; set by DescribeEach only; the rest is then zero
 }
 
-// SBOMsOf lists what each of the requested images is made of, for its first platform. They are
-// built where the layout lacks them; where another run writes to the layout, into one of their
-// own, so that nobody waits.
+// SBOMsOf returns the SBOM of each of the requested images, for its first platform. It builds
+// images that the layout lacks. If another run writes to the layout, it builds them in a
+// temporary layout, so that neither run waits.
 func (b *Builder) SBOMsOf(ctx context.Context, request nix.Request, version string) ([]Described, error) {
 	evaluation, err := b.Catalogue.Evaluate(ctx, request)
 	if err != nil {
@@ -171,7 +172,8 @@ func (b *Builder) SBOMsOf(ctx context.Context, request nix.Request, version stri
 	return described, nil
 }
 
-// DescribeEach is SBOMsOf for images that are evaluated. It goes on after an image that fails.
+// DescribeEach is like SBOMsOf for evaluated images, but it continues after an image that
+// fails.
 func (b *Builder) DescribeEach(ctx context.Context, evaluation *nix.Evaluation, version string) ([]Described, error) {
 	targets := release.Targets(evaluation.Images)
 	all := slices.DeleteFunc(slices.Clone(targets), func(t *release.Target) bool { return len(t.Specs) == 0 })
@@ -196,7 +198,7 @@ func (b *Builder) DescribeEach(ctx context.Context, evaluation *nix.Evaluation, 
 			specs = append(specs, target.Specs[0])
 		}
 	}
-	_ = b.AskInventory(ctx, specs) // its error comes again, with the image
+	_ = b.AskInventory(ctx, specs) // describe returns the error again, with the image
 	described := make([]Described, len(all))
 	for i, target := range all {
 		err := failed[target.ID]
@@ -213,7 +215,7 @@ func (b *Builder) DescribeEach(ctx context.Context, evaluation *nix.Evaluation, 
 	return described, nil
 }
 
-// describe reads an image of a layout for its first platform, and lists what it is made of.
+// describe reads an image of a layout for its first platform, and makes its SBOM.
 func (b *Builder) describe(ctx context.Context, dist *layout.Layout, target *release.Target, version string) (d Described, err error) {
 	entry, _, err := dist.Lookup(target.Ref.String())
 	if err != nil {
@@ -234,7 +236,8 @@ func (b *Builder) describe(ctx context.Context, dist *layout.Layout, target *rel
 	return d, err
 }
 
-// AppSBOM is one document of images that are all of one app: that of the image, if it is one.
+// AppSBOM returns one document for images of one app. For a single image it returns the image's
+// own SBOM.
 func AppSBOM(images []Described) (*sbom.Document, error) {
 	first := images[0].Target
 	name := catalog.RecordRef(first.ID.App, first.ID.Variant, "", 0).Repository
@@ -254,8 +257,9 @@ func AppSBOM(images []Described) (*sbom.Document, error) {
 	return sbom.MergeImages(name, first.Ref.Tag, documents)
 }
 
-// ensureBuilt returns the directory of a layout that has the targets, but for those that failed:
-// Output, or, where that lacks one and another run writes to it, a temporary one that done removes.
+// ensureBuilt returns the directory of a layout that has the targets, except those that failed.
+// This is Output, or a temporary layout if Output lacks a target and another run writes to it.
+// done removes the temporary layout.
 func (b *Builder) ensureBuilt(ctx context.Context, all []*release.Target) (dir string, failed map[catalog.ID]error, done func(), err error) {
 	nothing := func() {}
 	local, err := (&state.Reader{Output: b.Output}).Local()
@@ -289,7 +293,8 @@ func (b *Builder) ensureBuilt(ctx context.Context, all []*release.Target) (dir s
 	return dir, failed, func() { os.RemoveAll(dir) }, nil
 }
 
-// buildAll builds targets into a layout and closes it. It returns why images failed.
+// buildAll builds targets into a layout and closes it. It returns the error of each image that
+// failed.
 func (b *Builder) buildAll(ctx context.Context, dist *layout.Layout, all []*release.Target, o Options) (map[catalog.ID]error, error) {
 	defer dist.Close()
 	results, err := b.buildInto(ctx, dist, all, o)

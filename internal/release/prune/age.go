@@ -9,13 +9,13 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// createdAnnotation is when an attachment was made.
+// createdAnnotation is the annotation with the time at which an attachment was made.
 const createdAnnotation = release.OCIPrefix + "created"
 
-// date is when the newest of some attachments was made.
+// date is the time at which the newest of some attachments was made.
 type date struct {
 	newest  time.Time
-	unknown bool // one of them does not say it
+	unknown bool // at least one of them has no time
 }
 
 func (d *date) add(annotations map[string]string) {
@@ -26,8 +26,8 @@ func (d *date) add(annotations map[string]string) {
 	}
 }
 
-// addClassic adds the signatures or attestations of the format classic. Those that cosign and
-// early versions of libre made have no date, and say nothing of the age.
+// addClassic adds signatures or attestations in the format classic. Those that cosign and early
+// versions of libre made have no date, so they do not count.
 func (d *date) addClassic(manifest []byte) {
 	var read v1.Manifest
 	if json.Unmarshal(manifest, &read) != nil {

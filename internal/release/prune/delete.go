@@ -13,9 +13,10 @@ import (
 	"github.com/libresh/libre/internal/registry"
 )
 
-// Delete deletes the digests of a plan, release by release, and calls deleted after each of
-// them. First it reads everything again: if anything of the plan must stay by now, it deletes
-// nothing. What is gone already is no error, so a run that was interrupted can be repeated.
+// Delete deletes the digests of a plan, release by release, and calls deleted after each
+// release. First it reads everything again: if any release of the plan must stay now, it
+// deletes nothing. A digest that is gone already is no error, so an interrupted run can be
+// repeated.
 func (p *Pruner) Delete(ctx context.Context, plan *Plan, deleted func(Release)) error {
 	w, err := p.read(ctx)
 	if err != nil {
@@ -50,8 +51,8 @@ func stays(ref catalog.Ref, why string) error {
 	return &fault.Fault{Err: fmt.Errorf("%s must stay, so nothing is deleted: %s", ref, why), Fix: "make a new plan with libre prune"}
 }
 
-// again looks at a release of a plan once more. Of one whose record is gone, since a run was
-// interrupted, it is what is left.
+// again checks a planned release again, and returns what to delete. If an interrupted run
+// deleted the record, it returns the remaining parts of the release.
 func (p *Pruner) again(ctx context.Context, w *world, planned *Release, may map[catalog.Ref]*Release, stay map[catalog.Ref]string) (*Release, error) {
 	ref := planned.Record
 	all := p.variants()
@@ -80,7 +81,7 @@ func (p *Pruner) again(ctx context.Context, w *world, planned *Release, may map[
 	return may[ref], nil
 }
 
-// remains is what is left of a release without a record.
+// remains returns the remaining parts of a release without a record.
 func (p *Pruner) remains(ctx context.Context, w *world, of variant, planned *Release) (*Release, error) {
 	if of.app.RecordRef(of.name) == planned.Record || p.Withdrawn(of.app.Name, planned.Record.Tag) {
 		return nil, stays(planned.Record, "the catalogue defines it, or it is withdrawn")
@@ -117,7 +118,7 @@ func (p *Pruner) remains(ctx context.Context, w *world, of variant, planned *Rel
 	return left, err
 }
 
-// delete deletes a release, after a last look at the tags of its repositories.
+// delete deletes a release, after it read the tags of its repositories once more.
 func (w *world) delete(ctx context.Context, r *Release) error {
 	seen := map[string]bool{}
 	for _, d := range r.Digests {
@@ -175,8 +176,8 @@ func (w *world) deleteTag(ctx context.Context, digest name.Digest, tag string) e
 	return err
 }
 
-// lookTwice is the digest of a manifest or tag; "" if two answers say that there is none:
-// what it names goes next.
+// lookTwice returns the digest of a manifest or tag, or "" if the registry answers twice that
+// it does not exist, because the manifests that it names are deleted next.
 func (w *world) lookTwice(ctx context.Context, reference name.Reference) (string, error) {
 	for range 2 {
 		there, err := w.client.Head(ctx, reference)
@@ -194,7 +195,7 @@ func isStillThere(reference name.Reference) error {
 	return fmt.Errorf("deleting %s: the registry says that it is deleted, but still has it", reference)
 }
 
-// unmoved is an error if a tag of a repository came or moved since it was read.
+// unmoved returns an error if a tag of a repository is new, or has moved since it was read.
 func (w *world) unmoved(ctx context.Context, r *Release, repository string) error {
 	now, err := w.client.Tags(ctx, repository)
 	if err != nil {

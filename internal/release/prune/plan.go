@@ -1,5 +1,5 @@
-// Package prune finds the releases that may go from a registry, and deletes those of a plan
-// that somebody has read.
+// Package prune finds the releases that can be deleted from a registry, and deletes the
+// releases of a plan that a person has read.
 package prune
 
 import (
@@ -19,65 +19,67 @@ import (
 const (
 	schema = 1
 
-	// minAge is how old a release must be to go, by the newest of its record's attachments:
-	// somebody may be about to use it.
+	// minAge is the least age of a release that is deleted, by the newest attachment of its
+	// record. Somebody may be about to use a newer one.
 	minAge = 7 * 24 * time.Hour
 
-	// maxPlanAge is how long a plan counts.
+	// maxPlanAge is how long a plan is valid.
 	maxPlanAge = 24 * time.Hour
 )
 
-// Rule says which releases stay of each app and variant: those that either part chooses.
+// Rule says which releases of each app and variant stay: those that either of its parts
+// chooses.
 type Rule struct {
-	Keep      int           `json:"keep"`      // that many of the newest versions, at least 1
-	NewerThan time.Duration `json:"newerThan"` // those signed since, in nanoseconds; 0 for none
+	Keep      int           `json:"keep"`      // number of the newest versions that stay, at least 1
+	NewerThan time.Duration `json:"newerThan"` // releases signed within this time stay, in nanoseconds; 0 for none
 }
 
-// Plan is what may go from a registry. Each digest is looked at again before it is deleted.
+// Plan lists what can be deleted from a registry. Each digest is checked again before it is
+// deleted.
 type Plan struct {
 	Schema   int       `json:"schema"`   // 1
 	Registry string    `json:"registry"` // REGISTRY[/NAMESPACE]
 	Made     time.Time `json:"made"`     // it is valid for one day
-	Rule     Rule      `json:"rule"`     // that it was made with
-	Releases []Release `json:"releases"` // that may go
-	Kept     []Kept    `json:"kept"`     // those that the rule does not keep, and that stay
+	Rule     Rule      `json:"rule"`     // the rule that chose the releases
+	Releases []Release `json:"releases"` // releases to delete
+	Kept     []Kept    `json:"kept"`     // releases that stay, although the rule does not keep them
 }
 
-// Release is a release that may go: as a whole, or not at all.
+// Release is a release to delete, as a whole or not at all.
 type Release struct {
 	Record  catalog.Ref `json:"record"`  // APP-VARIANT:TAG
 	Signed  time.Time   `json:"signed"`  // the newest signature of its record
-	Reason  string      `json:"reason"`  // why it may go
-	Digests []Digest    `json:"digests"` // in the order in which they go
+	Reason  string      `json:"reason"`  // why it can be deleted
+	Digests []Digest    `json:"digests"` // in the order in which they are deleted
 }
 
-// Digest is a manifest that goes.
+// Digest is a manifest to delete.
 type Digest struct {
 	Repository string   `json:"repository"` // below the registry
 	Digest     string   `json:"digest"`
 	Kind       string   `json:"kind"`           // record, image, platform or attachment
-	Tags       []string `json:"tags,omitempty"` // that point to it
-	Size       int64    `json:"size"`           // bytes of it and of what it names; other images may have some of these
+	Tags       []string `json:"tags,omitempty"` // tags that point to it
+	Size       int64    `json:"size"`           // bytes of the manifest and of the blobs that it names; other images may share some of these
 }
 
-// Kept is a release that stays, though the rule does not keep it.
+// Kept is a release that stays, although the rule does not keep it.
 type Kept struct {
 	Record catalog.Ref `json:"record"` // APP-VARIANT:TAG
 	Reason string      `json:"reason"` // why it stays
 }
 
-// Pruner looks at a registry.
+// Pruner finds and deletes old releases in a registry.
 type Pruner struct {
 	Registry  *registry.Client
-	Apps      map[string]catalog.App     // all of the catalogue
+	Apps      map[string]catalog.App     // all apps of the catalogue
 	Patterns  []catalog.Pattern          // select apps and variants
-	Withdrawn func(app, tag string) bool // whether the catalogue's list names a release
+	Withdrawn func(app, tag string) bool // reports whether the catalogue's list names a release
 	Signing   *state.Signing             // verifies statements of withdrawn releases; nil if nothing is signed
 	Now       time.Time
 }
 
-// Plan finds what may go by a rule. It deletes nothing. It is an error if anything that may
-// name a digest cannot be read.
+// Plan returns the releases that can be deleted by a rule. It deletes nothing. If it cannot
+// read something that may name a digest, it returns an error.
 func (p *Pruner) Plan(ctx context.Context, rule Rule) (*Plan, error) {
 	w, err := p.read(ctx)
 	if err != nil {
@@ -100,8 +102,8 @@ func (p *Pruner) Plan(ctx context.Context, rule Rule) (*Plan, error) {
 	return plan, nil
 }
 
-// candidates are the selected releases that the rule does not keep: those that may go so far,
-// with their digests, and why others stay.
+// candidates returns the selected releases that the rule does not keep, with their digests.
+// stays has the reasons why others of these must stay.
 func (p *Pruner) candidates(ctx context.Context, w *world, rule Rule) (going map[catalog.Ref]*Release, stays map[catalog.Ref]string, err error) {
 	going, stays = map[catalog.Ref]*Release{}, map[catalog.Ref]string{}
 	for _, of := range p.variants() {
@@ -134,8 +136,8 @@ func (p *Pruner) candidates(ctx context.Context, w *world, rule Rule) (going map
 	return going, stays, nil
 }
 
-// candidate is a release with its digests; nil if the rule keeps it. why says why it stays
-// anyway.
+// candidate returns a release with its digests, or nil if it stays. why is the reason if it
+// stays although the rule does not keep it.
 func (p *Pruner) candidate(ctx context.Context, w *world, of variant, ref catalog.Ref, rule Rule) (release *Release, why string, err error) {
 	switch {
 	case of.app.RecordRef(of.name) == ref:
@@ -189,7 +191,7 @@ func (v variant) owns(repository string) bool {
 	return repository == v.repository() || strings.HasPrefix(repository, v.app.Name+"-") && strings.HasSuffix(repository, "-"+v.name)
 }
 
-// variants are all variants of all apps, in order.
+// variants returns all variants of all apps, in order.
 func (p *Pruner) variants() (all []variant) {
 	seen := map[string]bool{}
 	for _, id := range catalog.IDs(p.Apps) {
@@ -202,7 +204,7 @@ func (p *Pruner) variants() (all []variant) {
 	return all
 }
 
-// Read reads a plan, and refuses one that does not count here and now.
+// Read reads a plan. It refuses a plan that is too old, or for another registry.
 func (p *Pruner) Read(content []byte) (*Plan, error) {
 	var plan Plan
 	if err := json.Unmarshal(content, &plan); err != nil {
@@ -224,7 +226,8 @@ func (p *Pruner) Read(content []byte) (*Plan, error) {
 	return &plan, nil
 }
 
-// Size is the sum of the sizes of what goes, in bytes. Other images may have some of these.
+// Size returns the sum of the sizes of all digests, in bytes. Other images may share some of
+// these.
 func (r *Release) Size() (bytes int64) {
 	for _, d := range r.Digests {
 		bytes += d.Size

@@ -122,7 +122,7 @@ func (h *house) plan(rule Rule) *Plan {
 	return plan
 }
 
-// there are the releases of docs whose records, images and attachments are all there.
+// there returns the releases of docs whose records, images and attachments are all there.
 func (h *house) there() (versions []string) {
 	h.Helper()
 	return h.thereAfter("docs", 0, nil)

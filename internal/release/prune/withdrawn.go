@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// readStatements reads what is said of withdrawn releases at all records of the selected
+// readStatements reads the statements of withdrawn releases at all records of the selected
 // variants.
 func (w *world) readStatements(ctx context.Context, selected map[string]bool) error {
 	if w.signing == nil {
@@ -33,7 +33,8 @@ func (w *world) readStatements(ctx context.Context, selected map[string]bool) er
 	return group.Wait()
 }
 
-// statement is what is said of withdrawn releases at a manifest.
+// statement returns what the statement that is attached to a manifest says of withdrawn
+// releases.
 func (w *world) statement(ctx context.Context, repository, digest string) (state.Withdrawals, error) {
 	subject, err := w.digest(repository, digest)
 	if err != nil {
@@ -46,7 +47,8 @@ func (w *world) statement(ctx context.Context, repository, digest string) (state
 	return said, nil
 }
 
-// newest is the newest statement at the records of an app's variant, but for those that go.
+// newest returns the newest statement at the records of an app's variant, without the records
+// in going.
 func (w *world) newest(repository string, going map[catalog.Ref]*Release) (newest state.Withdrawals) {
 	for ref, said := range w.statements {
 		if ref.Repository == repository && going[ref] == nil && said.Version > newest.Version {
@@ -56,8 +58,8 @@ func (w *world) newest(repository string, going map[catalog.Ref]*Release) (newes
 	return newest
 }
 
-// keepStatements takes a release out of going of each variant of which all that stays has older
-// statements than what goes.
+// keepStatements keeps a release of each variant whose remaining releases would all have an
+// older statement of withdrawn releases. It moves the release from going to stays.
 func (w *world) keepStatements(going map[catalog.Ref]*Release, stays map[catalog.Ref]string) {
 	for _, ref := range sorted(going) {
 		said := w.statements[ref].Version
@@ -68,9 +70,9 @@ func (w *world) keepStatements(going map[catalog.Ref]*Release, stays map[catalog
 	}
 }
 
-// withdrawal says why a release stays because of statements of withdrawn releases: the newest
-// one of its variant, or what verify finds at its record, its images and platforms. It is "" if
-// they let it go.
+// withdrawal returns why a release must stay because of statements of withdrawn releases, or ""
+// if it need not. It reads the newest statement of the variant, and those at the release's
+// record, images and platforms, which verify reads.
 func (w *world) withdrawal(ctx context.Context, r *Release) (why string, err error) {
 	const isWithdrawn = "withdrawn, says the registry"
 	if w.signing == nil {

@@ -44,7 +44,7 @@ func (h *house) withdraw(p *Pruner, of string, version int, tag string, subjects
 	check(h, err)
 }
 
-// subject is what a tag points to.
+// subject returns what a tag points to.
 func (h *house) subject(repository, tag string) name.Digest {
 	h.Helper()
 	digest, err := (&world{client: h.client}).digest(repository, h.digest(repository, tag))

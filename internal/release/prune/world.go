@@ -23,15 +23,15 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// world is what the catalogue's repositories have: all that may name a digest.
+// world is the content of the catalogue's repositories: everything that may name a digest.
 type world struct {
 	client  *registry.Client
-	records map[catalog.Ref]*state.Record // by their tag
-	pins    map[string]string             // digests of bases in definitions → the app
+	records map[catalog.Ref]*state.Record // by reference
+	pins    map[string]string             // digest of a base in a definition → the app
 	signing *state.Signing                // nil if nothing is signed
 
 	mu    sync.Mutex
-	tags  map[string]map[string]string // by repository, tags → digests; without those of attachments
+	tags  map[string]map[string]string // by repository, tag → digest; without the tags of attachments
 	lists map[string][]string          // by repository, tags of attachments
 	nodes map[string]*node             // by digest
 
@@ -42,14 +42,15 @@ type world struct {
 type node struct {
 	children []string // of an index
 	base     string   // digest of the image that it is built on; "" if it names none
-	size     int64    // bytes of it and of what it names
+	size     int64    // bytes of the manifest and of the blobs that it names
 }
 
-// attachmentTag matches the tags of lists of attachments, and of signatures and attestations
-// of the format classic.
+// attachmentTag matches the tags of lists of attachments, and of signatures and attestations in
+// the format classic.
 var attachmentTag = regexp.MustCompile(`^sha256-([0-9a-f]{64})(\.[a-z]+)?$`)
 
-// read reads all tags of all repositories of the catalogue, and what they point to.
+// read reads all tags of all repositories of the catalogue, and the manifests that they point
+// to.
 func (p *Pruner) read(ctx context.Context) (*world, error) {
 	w := &world{client: p.Registry, signing: p.Signing, statements: map[catalog.Ref]state.Withdrawals{}, records: map[catalog.Ref]*state.Record{}, pins: map[string]string{},
 		tags: map[string]map[string]string{}, lists: map[string][]string{}, nodes: map[string]*node{}}
@@ -90,7 +91,7 @@ func (p *Pruner) read(ctx context.Context) (*world, error) {
 	return w, w.readStatements(ctx, selected)
 }
 
-// readAll reads repositories, several at once.
+// readAll reads repositories, several at a time.
 func (w *world) readAll(ctx context.Context, repositories []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(state.Readers)
@@ -113,7 +114,7 @@ func (w *world) readAll(ctx context.Context, repositories []string) error {
 	return group.Wait()
 }
 
-// readTag reads what a tag points to.
+// readTag reads the manifest that a tag points to.
 func (w *world) readTag(ctx context.Context, ref catalog.Ref) error {
 	tag, err := w.client.Tag(ref)
 	if err != nil {
@@ -136,7 +137,7 @@ func (w *world) readTag(ctx context.Context, ref catalog.Ref) error {
 	return w.readNode(ctx, tag.Context(), got)
 }
 
-// readNamed reads what records name and no tag points to.
+// readNamed reads manifests that records name and no tag points to.
 func (w *world) readNamed(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(state.Readers)
@@ -166,7 +167,7 @@ func (w *world) readDigest(ctx context.Context, digest name.Digest) error {
 	return w.readNode(ctx, digest.Context(), got)
 }
 
-// readNode remembers a manifest, and reads those that it names.
+// readNode stores a manifest, and reads the manifests that it names.
 func (w *world) readNode(ctx context.Context, in name.Repository, got *registry.Manifest) error {
 	var read struct {
 		Config      *v1.Descriptor    `json:"config"`
@@ -201,8 +202,8 @@ func (w *world) readNode(ctx context.Context, in name.Repository, got *registry.
 	return nil
 }
 
-// moved is a tag of a release's images that does not point to what its record names; "" if
-// all do.
+// moved returns a tag of a release's images that does not point to the digest in the release's
+// record, or "" if all do.
 func (w *world) moved(ref catalog.Ref) string {
 	for _, component := range w.records[ref].Components {
 		if image := component.Reference; w.tags[image.Repository][image.Tag] != component.Digest {
@@ -212,8 +213,9 @@ func (w *world) moved(ref catalog.Ref) string {
 	return ""
 }
 
-// release lists what a release has, in the order in which it goes: nobody reads an image
-// whose record is gone, and no index names a manifest that is gone.
+// release returns a release with its digests, in the order of deletion: the record before its
+// images, because nobody reads an image without its record, and an index before its manifests,
+// because no index may name a missing manifest.
 func (w *world) release(ctx context.Context, ref catalog.Ref) (*Release, error) {
 	record := w.records[ref]
 	r := &Release{Record: ref}
@@ -235,8 +237,8 @@ func (w *world) release(ctx context.Context, ref catalog.Ref) (*Release, error) 
 	return r, nil
 }
 
-// add adds a manifest and what is attached to it. It returns when the newest attachment was
-// made; zero if one does not say it, or if there is none.
+// add adds a manifest and its attachments to a release. It returns when the newest attachment
+// was made, or zero if there is none or one has no time.
 func (w *world) add(ctx context.Context, r *Release, repository, digest, kind string) (made time.Time, err error) {
 	d := Digest{Repository: repository, Digest: digest, Kind: kind}
 	if n := w.nodes[digest]; n != nil {
@@ -279,7 +281,7 @@ func (w *world) addTagged(ctx context.Context, r *Release, repository string, su
 		if err != nil {
 			return err
 		}
-		if found.Digest.String() == subject.DigestStr() { // GitLab takes the tag for the digest
+		if found.Digest.String() == subject.DigestStr() { // GitLab reads such a tag as the digest
 			continue
 		}
 		r.Digests = append(r.Digests, Digest{Repository: repository, Digest: found.Digest.String(), Kind: "attachment", Tags: []string{tag}, Size: found.Size})
@@ -298,8 +300,8 @@ func (w *world) digest(repository, digest string) (name.Digest, error) {
 	return tag.Context().Digest(digest), err
 }
 
-// protect takes the releases out of going of which something else names a digest, and says
-// what does.
+// protect moves releases from going to stays if something else names one of their digests. The
+// reason says what names it.
 func (w *world) protect(going map[catalog.Ref]*Release) (stays map[catalog.Ref]string) {
 	stays = map[catalog.Ref]string{}
 	for {
@@ -320,7 +322,8 @@ func (w *world) protect(going map[catalog.Ref]*Release) (stays map[catalog.Ref]s
 	}
 }
 
-// named has the digests that anything names but the releases that go, and what names them.
+// named returns the digests that are named by anything except the releases in going, each with
+// what names it.
 func (w *world) named(going map[catalog.Ref]*Release) map[string]string {
 	named := maps.Clone(w.pins)
 	for digest, app := range named {

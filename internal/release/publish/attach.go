@@ -62,10 +62,10 @@ func (i *imagePush) hasAll() (skip, error) {
 	return "", nil
 }
 
-// gather copies missing attachments from where they still are, byte for byte. An attachment
-// of the index is also about its children, and the other way round. Copies in other
-// registries have the attachments, too. VEX documents and statements of withdrawn releases are
-// written anew: copies may have former ones.
+// gather copies missing attachments from other places that have them, byte for byte. An
+// attachment of the index is also about its children, and vice versa, and copies in other
+// registries have the attachments too. VEX documents and statements of withdrawn releases are
+// written again, because copies may have older ones.
 func (i *imagePush) gather(ctx context.Context) error {
 	p := i.publisher
 	subjects := i.found.Subjects()
@@ -129,7 +129,8 @@ func (i *imagePush) attachSBOMs(ctx context.Context) error {
 	return nil
 }
 
-// askInventory asks the package set at once about the images of releases that this run describes.
+// askInventory asks the package set one question about the images of all releases that this run
+// describes.
 func (p *Publisher) askInventory(ctx context.Context, releases []*releasePush) {
 	attaches := p.signing() != nil && !p.DryRun
 	var specs []*catalog.Spec
@@ -145,7 +146,7 @@ func (p *Publisher) askInventory(ctx context.Context, releases []*releasePush) {
 			}
 		}
 	}
-	_ = p.Builder.AskInventory(ctx, specs) // its error comes again, with the image
+	_ = p.Builder.AskInventory(ctx, specs) // describing the image returns the error again
 }
 
 // encodeSBOM writes an SBOM in both formats, by predicate type.
@@ -154,7 +155,7 @@ func encodeSBOM(document *sbom.Document) (map[string]json.RawMessage, error) {
 	return map[string]json.RawMessage{state.CycloneDXType: cyclonedx, state.SPDXType: spdx}, err
 }
 
-// document returns the SBOM of one platform's image, which a run makes once.
+// document returns the SBOM of one platform's image. A run makes it only once.
 func (i *imagePush) document(ctx context.Context, n int) (*sbom.Document, error) {
 	if i.documents[n] != nil {
 		return i.documents[n], nil
@@ -170,8 +171,8 @@ func (i *imagePush) document(ctx context.Context, n int) (*sbom.Document, error)
 	return document, nil
 }
 
-// newDocument makes the SBOM of one platform's image. Files that the layout lacks are read
-// from the registry: the image is not built again.
+// newDocument makes the SBOM of one platform's image. If the layout lacks files, it reads them
+// from the registry instead of building the image again.
 func (i *imagePush) newDocument(ctx context.Context, n int) (*sbom.Document, error) {
 	p := i.publisher
 	manifest := i.found.Manifests[n]
@@ -215,9 +216,9 @@ func (i *imagePush) describe(ctx context.Context, dir string, n int) (*sbom.Docu
 	return p.Builder.SBOM(ctx, dir, i.target, i.found.Index, i.found.Manifests[n], info.Libre, former...)
 }
 
-// formerSBOMs returns the attested SBOMs of the formerly published image if layers of it
-// were not written again: their files then need not be read. Otherwise it returns none, to
-// save requests.
+// formerSBOMs returns the attested SBOMs of the previously published image if layers of it were
+// not written again, because the files in these layers then need not be read. Otherwise it
+// returns none, to save requests.
 func (i *imagePush) formerSBOMs(ctx context.Context, dir string, manifest v1.Descriptor) ([]*sbom.Document, error) {
 	former, ok := i.former[manifest.Platform.String()]
 	if !ok {

@@ -18,14 +18,14 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// A building is a build that goes on while what it has made is published.
+// A building is a build that continues while its finished images are published.
 type building struct {
-	ready chan *releasePush // those whose wanted images were all made or failed; closed at the end
-	err   error             // that ended the build; known when ready is closed
+	ready chan *releasePush // releases whose wanted images were all made or failed; closed at the end
+	err   error             // the error that ended the build; set before ready is closed
 
 	mu      sync.Mutex
-	wanted  map[catalog.ID]*imagePush // that have no result yet
-	unbuilt map[*releasePush]int      // number of wanted images
+	wanted  map[catalog.ID]*imagePush // images without a result
+	unbuilt map[*releasePush]int      // number of wanted images without a result
 }
 
 // build starts to make the wanted images of releases. It checks push access first, because a
@@ -64,7 +64,7 @@ func (p *Publisher) build(ctx context.Context, releases []*releasePush) (*buildi
 	return b, nil
 }
 
-// make makes images into the layout.
+// make builds images into the layout.
 func (p *Publisher) make(ctx context.Context, b *building, releases []*releasePush, wanted []*imagePush) error {
 	var targets []*release.Target
 	for _, image := range wanted {
@@ -80,7 +80,7 @@ func (p *Publisher) make(ctx context.Context, b *building, releases []*releasePu
 	return err
 }
 
-// made takes the result of an image.
+// made records the result of an image. If it is the last of its release, the release is ready.
 func (b *building) made(result build.Result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,8 +94,8 @@ func (b *building) made(result build.Result) {
 	}
 }
 
-// end adds the releases that have a failed image, if a failure has ended the build before their
-// other images were made.
+// end makes releases with a failed image ready, if a failure ended the build before their other
+// images were made.
 func (b *building) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,11 +114,11 @@ func (b *building) end() {
 	}
 }
 
-// together is how long releases that are ready wait for others while images are built, because
-// one question to the package set about them all takes as long as one about each.
+// together is how long the first ready release waits for others while images are built. One
+// question to the package set about all of them takes as long as a question about one.
 const together = 2 * time.Second
 
-// next returns the releases that can be published next, none at the end of the build.
+// next returns the releases to publish next, or none at the end of the build.
 func (b *building) next() []*releasePush {
 	first, more := <-b.ready
 	if !more {

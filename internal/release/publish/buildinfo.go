@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// BuildInfo is the description of a run in a provenance. It has no secrets: no environment
-// and no credentials.
+// BuildInfo is the description of a run in a provenance. It contains no secrets: neither
+// environment variables nor credentials.
 type BuildInfo struct {
 	CatalogueURL    string     // of the git remote, without credentials; "" if there is none
 	CatalogueCommit string     // "" outside of git
@@ -24,7 +24,7 @@ type BuildInfo struct {
 	Engine          string // of Containerfile images: "buildah 1.28.2"
 	Builder         string // URL that identifies the builder
 	Libre           string // version
-	NoGate          bool   // whether --no-gate was given although a gate is set
+	NoGate          bool   // whether --no-gate skipped a configured gate
 }
 
 // Resource is SLSA's ResourceDescriptor, without unused fields. The digest narHash is Nix's
@@ -61,8 +61,8 @@ func ReadBuildInfo(ctx context.Context, n *nix.Nix, catalogue *nix.Catalogue, di
 	return info, nil
 }
 
-// builderID returns the URL of the job of a workflow, from the variables that GitHub and
-// Forgejo set. A person's machine is not named.
+// builderID returns the URL of a workflow's job, from the variables that GitHub and Forgejo
+// set. It does not identify a person's machine.
 func builderID() string {
 	server, repository, workflow := os.Getenv("GITHUB_SERVER_URL"), os.Getenv("GITHUB_REPOSITORY"), os.Getenv("GITHUB_WORKFLOW_REF")
 	if server != "" && repository != "" {

@@ -42,9 +42,9 @@ func (p *Publisher) copyRelease(ctx context.Context, to *registry.Client, r *rel
 	return results
 }
 
-// lacksIn returns a function that reports whether a digest of a release lacks attachments
-// in another registry. It returns nil if that was not compared, because this run published
-// the release.
+// lacksIn returns a function that reports whether a digest of a release lacks attachments in
+// another registry. It returns nil if this run published the release, because then nothing was
+// compared.
 func (p *Publisher) lacksIn(ctx context.Context, to *registry.Client, r *releasePush) (func(name.Digest) bool, error) {
 	if s := r.there.State; s != state.Published && s != state.Incomplete {
 		return nil, nil
@@ -132,7 +132,7 @@ func (c *copyOf) put(ctx context.Context) error {
 		copies = append(copies, c.result.Digest.Context().Digest(subject.DigestStr()))
 	}
 	var without []string
-	if !c.isNew { // announce attaches it when all else says it
+	if !c.isNew { // announce attaches the statement after everything else
 		without = []string{withdrawn.PredicateType}
 	}
 	if _, err := signing.Client.Copy(ctx, policy, subjects, copies, without...); err != nil {

@@ -19,14 +19,14 @@ type Inspected struct {
 	Former func(context.Context) (*Contents, error)
 }
 
-// Contents is what an image is made of, and the statements about its vulnerabilities.
+// Contents lists the components of an image, and the statements about its vulnerabilities.
 type Contents struct {
 	SBOM    *sbom.Document
 	Answers *vex.Answers
 }
 
 // isInspected asks Inspect whether a new image may be published. It writes nothing, so a dry
-// run asks too. What is published stays, with its attachments.
+// run asks too. It does not ask about published images.
 func (i *imagePush) isInspected(ctx context.Context) (skip, error) {
 	p := i.publisher
 	switch {
@@ -54,7 +54,7 @@ func (i *imagePush) isInspected(ctx context.Context) (skip, error) {
 	return "it may be published", nil
 }
 
-// formerContents reads what the newest published image of a platform is made of.
+// formerContents returns the contents of the newest published image of a platform.
 func (i *imagePush) formerContents(ctx context.Context, platform string) (*Contents, error) {
 	former, published := i.former[platform]
 	if !published {

@@ -13,9 +13,10 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// loadKnownLayers reads the layers of a former release by the tag of its record, and what is
-// attached to that of withdrawn releases. The layers are neither written, sent nor requested again. Anybody with push access can write layer keys,
-// so only those of images in a verified record are used.
+// loadKnownLayers reads the layers of a former release, and its statement of withdrawn
+// releases, by the tag of its record. These layers are neither written, sent nor requested
+// again. Anybody with push access can write layer keys, so it uses only images in a verified
+// record.
 func (p *Publisher) loadKnownLayers(ctx context.Context, r *releasePush, former string) error {
 	if p.signing() == nil || former == "" {
 		return nil

@@ -41,7 +41,7 @@ func provenance(app catalog.App, made *state.Image, c BuildInfo) (json.RawMessag
 	if c.CatalogueCommit != "" {
 		catalogue.Digest = map[string]string{"gitCommit": c.CatalogueCommit}
 	}
-	// A descriptor must have a URI or a digest. A folder of this machine has neither.
+	// A descriptor must have a URI or a digest. A local folder has neither.
 	materials = slices.DeleteFunc(append(materials, catalogue), func(r Resource) bool { return r.URI == "" && len(r.Digest) == 0 })
 	versions := map[string]string{"libre": c.Libre, "nix": c.Nix}
 	if spec.Containerfile() != nil && c.Engine != "" {
@@ -67,7 +67,7 @@ func provenance(app catalog.App, made *state.Image, c BuildInfo) (json.RawMessag
 	})
 }
 
-// internalParameters are those of a run that do not come from the catalogue.
+// internalParameters returns the parameters of a run that do not come from the catalogue.
 func (c BuildInfo) internalParameters() map[string]any {
 	parameters := map[string]any{"catalogueDirty": c.CatalogueDirty}
 	if c.NoGate {

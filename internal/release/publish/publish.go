@@ -1,5 +1,5 @@
-// Package publish publishes images so that there is never a tag without a signature, nor a
-// part of a release.
+// Package publish publishes images. Nobody ever sees a tag without a signature, or only a part
+// of a release.
 package publish
 
 import (
@@ -25,15 +25,15 @@ import (
 type Publisher struct {
 	Reader    *state.Reader // compares with what is published, and has the registries
 	Builder   *build.Builder
-	BuildInfo func() (BuildInfo, error) // called when the first provenance is written
+	BuildInfo func() (BuildInfo, error) // called for the first provenance of the run
 	DryRun    bool                      // write to no registry
 	Force     bool                      // replace tags that have other content
-	Resign    bool                      // sign statements of a former key again with the present key
+	Resign    bool                      // sign statements that a former key signed again with the present key
 	AlsoTags  []string                  // moving tags that passed catalog.CheckMovingTag
 	Shard     release.Shard             // the part of the selected apps to publish; zero for all
 
-	// Inspect refuses a new image for what it contains: an error holds its release back. nil
-	// refuses none.
+	// Inspect refuses a new image because of its contents: an error holds its release back. If it
+	// is nil, no image is refused.
 	Inspect func(context.Context, Inspected) error
 
 	layers *image.Cache
@@ -77,9 +77,9 @@ func (p *Publisher) warn(id catalog.ID, warning string) { p.Builder.Watcher.Warn
 // the registry.
 const senders = 6
 
-// Push publishes the selected images. It builds missing images, runs the steps of each
-// image, then those of each release's record. It continues after failures. Another run
-// completes it.
+// Push publishes the selected images. It builds missing images, runs the steps of each image,
+// then those of each release's record. It continues after failures. Running it again completes
+// what failed.
 func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, error) {
 	evaluated, evaluation, err := p.Reader.Releases(ctx, request)
 	if err != nil {
@@ -121,7 +121,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 	for _, r := range releases {
 		results = append(results, r.outcome...)
 	}
-	if p.Builder.FailFast && ctx.Err() == nil { // images that were stopped did not fail
+	if p.Builder.FailFast && ctx.Err() == nil { // stopped images did not fail
 		results = slices.DeleteFunc(results, func(r Result) bool { return r.Err != nil && errors.Is(r.Err, context.Canceled) })
 	}
 	if err := building.err; err != nil && !(p.Builder.FailFast && errors.Is(err, context.Canceled)) {
@@ -130,7 +130,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 	return results, ctx.Err()
 }
 
-// inShard returns the releases that the shard takes.
+// inShard returns the releases in the shard.
 func (p *Publisher) inShard(all []*state.Release) []*state.Release {
 	if p.Shard == (release.Shard{}) {
 		return all
@@ -186,7 +186,7 @@ func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []R
 			copies[to] = copied
 		}
 	}
-	// The copies were made with what the record said before.
+	// The copies have the statement that the record had before.
 	for _, in := range append([]*registry.Client{p.registry()}, p.Reader.CopyTo...) {
 		if present := copies[in]; present != nil && !p.isAnnounced(in, rel, present[len(present)-1].Digest) {
 			all = append(all, p.announce(ctx, in, rel, present)...)
@@ -195,12 +195,12 @@ func (p *Publisher) publish(ctx context.Context, rel *releasePush, published []R
 	return all
 }
 
-// tell reports what became of the selected images of a release.
+// tell reports the results of the selected images of a release.
 func (p *Publisher) tell(rel *releasePush, results []Result) {
 	for _, image := range rel.images {
 		of := slices.IndexFunc(results, func(r Result) bool { return r.Name == image.target.ID.String() })
 		if of < 0 || !image.selected || image.failure != nil || results[of].Err != nil && errors.Is(results[of].Err, context.Canceled) {
-			continue // it is not in the result, or was told before, or was stopped
+			continue // it has no result, was reported before, or was stopped
 		}
 		reason := results[of].Reason
 		if err := results[of].Err; err != nil {
@@ -210,7 +210,7 @@ func (p *Publisher) tell(rel *releasePush, results []Result) {
 	}
 }
 
-// whole reports whether all images of a release and its record are published.
+// whole reports whether the record and all images of a release are published.
 func whole(outcome []Result) bool {
 	has := []state.State{state.Published, state.Unchanged, state.Attached, state.Signed, state.DryRun}
 	return !slices.ContainsFunc(outcome, func(r Result) bool { return !slices.Contains(has, r.State) })

@@ -17,13 +17,13 @@ import (
 type releasePush struct {
 	rel     *state.Release
 	images  []*imagePush                      // in the order of the release's targets
-	there   state.Remote                      // before the run
+	there   state.Remote                      // state before the run
 	record  name.Digest                       // digest of a published record that lacks its tag; otherwise zero
-	prefix  *string                           // that the record is for, if it is not the registry; nil otherwise
+	prefix  *string                           // REGISTRY[/NAMESPACE] in the record, if it is another registry's; otherwise nil
 	mending bool                              // it is published, and only attachments are missing
 	isFirst bool                              // no release was published before
-	former  state.Withdrawals                 // what the newest record before the run says
-	copied  map[*registry.Client]state.Copied // what the copies had before the run, as far as they were compared
+	former  state.Withdrawals                 // statement of the newest record before the run
+	copied  map[*registry.Client]state.Copied // content of the copies before the run, for those that were compared
 	outcome []Result                          // nil before it is known
 }
 
@@ -62,7 +62,7 @@ func (p *Publisher) prepare(ctx context.Context, r *releasePush) []Result {
 	r.there, r.isFirst = there, there.Former == ""
 	for _, image := range r.images {
 		if !there.IsRecorded() && there.State != state.NotSigned && image.target.Reproducible() || there.State == state.Incomplete && !there.LacksOf(image.target) {
-			continue // it is built as before, or needs nothing
+			continue // it is built, or needs nothing
 		}
 		reference, err := p.reference(there, image.target)
 		if err == nil {
@@ -109,7 +109,7 @@ func (r *releasePush) found() []*state.Image {
 func (p *Publisher) unchanged(r *releasePush) []Result {
 	var results []Result
 	for _, image := range r.images {
-		tag, digest, _ := r.there.Record.Image(p.registry(), image.target.ID.Component) // compared before
+		tag, digest, _ := r.there.Record.Image(p.registry(), image.target.ID.Component) // Compare used these already
 		results = append(results, Result{Name: image.target.ID.String(), Ref: image.target.Ref, State: state.Unchanged, Digest: digest, Tag: tag})
 	}
 	tag, _ := p.registry().Tag(r.rel.Ref())

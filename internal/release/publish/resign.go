@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/release/state"
 )
 
-// resign signs with the present key all statements about a published release that a former
-// key signed, the record's signature last. No digest and no tag changes.
+// resign signs all statements about a published release that a former key signed again, with
+// the present key. It signs the record last. No digest and no tag changes.
 func (p *Publisher) resign(ctx context.Context, r *releasePush, published []Result) []Result {
 	var results []Result
 	for _, there := range published {
@@ -45,8 +45,8 @@ func (p *Publisher) resign(ctx context.Context, r *releasePush, published []Resu
 	return results
 }
 
-// resignOne signs what a former key signed about a digest and its children. If count is
-// true, it only counts.
+// resignOne signs the statements about a digest and its children that a former key signed. If
+// count is true, it only counts them.
 func (p *Publisher) resignOne(ctx context.Context, digest name.Digest, count bool) (statements int, err error) {
 	signer, err := p.signing().Signer()
 	if err != nil {

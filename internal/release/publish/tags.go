@@ -33,8 +33,8 @@ func (p *Publisher) tagStep(in *registry.Client, app string, tags []state.Taggin
 	}
 }
 
-// setTags sets tags that were checked, in order, and reports those that it replaced. It
-// checks each but the first again right before it sets it, because others may set it, too.
+// setTags sets checked tags, in order, and reports those that it replaced. Before it sets any
+// tag but the first, it checks it again, because others may have set it meanwhile.
 func (p *Publisher) setTags(ctx context.Context, in *registry.Client, app string, tags []state.Tagging) error {
 	for i := range tags {
 		tag := &tags[i]
@@ -79,7 +79,7 @@ func (p *Publisher) checkTags(ctx context.Context, in *registry.Client, app stri
 type tagging struct {
 	name   string      // app/variant
 	app    catalog.App // with the version of the release
-	images []Result    // where they are published, the record's last
+	images []Result    // its published images, the record last
 }
 
 // moveTags points the moving tags to a published release, the record's last. A tag never
@@ -136,8 +136,8 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, to *taggin
 }
 
 // movable compares a moving tag of a release's images and record with the digests that it
-// should point to. newer is the version that it points to now, if that is newer and not
-// withdrawn.
+// should point to. newer is the version that the tag points to now, if that version is newer
+// and not withdrawn.
 func (p *Publisher) movable(ctx context.Context, in *registry.Client, to *tagging, tag string) (results []Result, newer string, err error) {
 	for _, there := range to.images {
 		ref := catalog.Ref{Repository: there.Ref.Repository, Tag: tag}
@@ -171,8 +171,8 @@ func setMoving(ctx context.Context, in *registry.Client, results []Result) error
 	return nil
 }
 
-// keepsTags reports whether an error means that the registry never changes a tag: most
-// refuse, some accept the new one and ignore it.
+// keepsTags reports whether an error means that the registry never changes a tag. Most such
+// registries refuse a new tag; some accept and ignore it.
 func keepsTags(err error) bool {
 	return errors.Is(err, registry.ErrTagKept) || errors.Is(err, registry.ErrTagMoved)
 }

@@ -35,8 +35,8 @@ func (p *Publisher) moveAway(ctx context.Context, in *registry.Client, r *releas
 	return results
 }
 
-// newestLeft is the newest release that is not withdrawn, that verifies, and that a moving tag
-// may point to; nil if there is none.
+// newestLeft returns the newest release that a moving tag may point to: it verifies and is not
+// withdrawn. It returns nil if there is none.
 func (p *Publisher) newestLeft(ctx context.Context, in *registry.Client, r *releasePush, pattern, tag string) (*tagging, error) {
 	tags, err := in.Tags(ctx, r.rel.Ref().Repository)
 	if err != nil {
@@ -56,16 +56,16 @@ func (p *Publisher) newestLeft(ctx context.Context, in *registry.Client, r *rele
 	return nil, nil
 }
 
-// An opened is a published release of an app, whose record verifies.
+// An opened is a published release of an app with a verified record.
 type opened struct {
 	record   *state.Record
 	result   Result        // of the record
 	images   []Result      // without the record
-	subjects []name.Digest // the digests of the record, first, of the images and of their platforms
+	subjects []name.Digest // digests of the record (first), of the images and of their platforms
 }
 
-// open reads a release by its tag. It is nil if there is none. What does not verify is a
-// warning.
+// open reads a release by its tag. It returns nil if there is none. If the release does not
+// verify, it warns.
 func (p *Publisher) open(ctx context.Context, in *registry.Client, r *releasePush, tag string) (*opened, error) {
 	ref := catalog.Ref{Repository: r.rel.Ref().Repository, Tag: tag}
 	named, err := in.Tag(ref)

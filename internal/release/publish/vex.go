@@ -15,13 +15,14 @@ import (
 	"github.com/libresh/libre/internal/vex"
 )
 
-// hasVEX asks nothing of the registry: what is attached was compared before.
+// hasVEX sends no request: the attached documents were compared before.
 func (i *imagePush) hasVEX(context.Context) (skip, error) {
 	return i.has("its VEX documents", vex.Types...)
 }
 
-// attachVEX attaches what is said of the image's vulnerabilities, unless the newest documents
-// say it. The former ones are removed when the new ones are read back.
+// attachVEX attaches documents with the statements about the image's vulnerabilities, unless
+// the newest documents have the same content. It removes the former documents after it has read
+// the new ones back.
 func (i *imagePush) attachVEX(ctx context.Context) error {
 	published, err := i.say(ctx)
 	if err != nil || published.IsEmpty() && !i.adopted {
@@ -37,7 +38,7 @@ func (i *imagePush) attachVEX(ctx context.Context) error {
 		}
 	}
 	if published.IsEmpty() {
-		if former.isAny { // none of it can be read
+		if former.isAny { // none of the documents can be read
 			return detachVEX(ctx, i.publisher.signing(), map[string][]byte{vex.OpenVEXType: nil, vex.CycloneDXType: nil}, i.found.Subjects())
 		}
 		return nil
@@ -74,7 +75,7 @@ func (i *imagePush) attachVEX(ctx context.Context) error {
 	return detachVEX(ctx, signing, documents, subjects)
 }
 
-// detachVEX removes all documents of ours but the given ones.
+// detachVEX removes all documents that we signed, except the given ones.
 func detachVEX(ctx context.Context, signing *state.Signing, documents map[string][]byte, subjects []name.Digest) error {
 	for kind, document := range documents {
 		isNewest := func(s *sign.Statement) bool { return sameJSON(s.Predicate, document) }
@@ -85,7 +86,7 @@ func detachVEX(ctx context.Context, signing *state.Signing, documents map[string
 	return nil
 }
 
-// detachFormer removes all documents of ours but the newest of each type, which all
+// detachFormer removes all documents that we signed, except the newest of each type, which all
 // subjects have.
 func detachFormer(ctx context.Context, signing *state.Signing, subjects []name.Digest) error {
 	newest := map[string][]byte{}
@@ -101,7 +102,7 @@ func detachFormer(ctx context.Context, signing *state.Signing, subjects []name.D
 	return detachVEX(ctx, signing, newest, subjects)
 }
 
-// write writes both documents, by predicate type.
+// write returns both documents, by predicate type.
 func write(published *vex.Published, version int) (map[string][]byte, error) {
 	openVEX, err := published.OpenVEX(version)
 	if err != nil {
@@ -111,14 +112,14 @@ func write(published *vex.Published, version int) (map[string][]byte, error) {
 	return map[string][]byte{vex.OpenVEXType: openVEX, vex.CycloneDXType: cycloneDX}, err
 }
 
-// formerVEX are the newest documents that are attached to any of the image's subjects, in
-// any registry: versions rise everywhere.
+// formerVEX has the newest documents that are attached to any of the image's subjects, in any
+// registry, because version numbers rise across all registries.
 type formerVEX struct {
 	openVEX, cycloneDX state.VEX
 	isAny              bool
 }
 
-// are tells whether documents are the newest ones.
+// are reports whether documents are the newest ones.
 func (f formerVEX) are(documents map[string][]byte) bool {
 	return sameJSON(f.openVEX.Predicate, documents[vex.OpenVEXType]) && sameJSON(f.cycloneDX.Predicate, documents[vex.CycloneDXType])
 }
@@ -156,7 +157,7 @@ func (f *formerVEX) look(ctx context.Context, signing *state.Signing, subject na
 	return nil
 }
 
-// say finds what is said of the image on each platform.
+// say collects the statements about the image on each platform.
 func (i *imagePush) say(ctx context.Context) (*vex.Published, error) {
 	p := i.publisher
 	published := &vex.Published{
@@ -181,14 +182,14 @@ func (i *imagePush) say(ctx context.Context) (*vex.Published, error) {
 	return published, nil
 }
 
-// answers finds what is said of the image on the platform that a document describes.
+// answers returns the statements about the image on the platform that an SBOM describes.
 func (i *imagePush) answers(document *sbom.Document) (*vex.Answers, error) {
 	return vex.For(vex.Image{
 		ID: i.target.ID, Version: i.rel.App.Version, Changes: vex.ChangesOf(i.rel.App, i.target.ID.Variant), SBOM: document,
 	}, i.rel.Stated)
 }
 
-// warnAbsent warns about statements whose package no platform's image has.
+// warnAbsent warns about statements whose package is in no platform's image.
 func (i *imagePush) warnAbsent(published *vex.Published) {
 	for _, s := range published.Platforms[0].Answers.Absent {
 		isAbsent := func(p vex.Platform) bool {
@@ -202,7 +203,7 @@ func (i *imagePush) warnAbsent(published *vex.Published) {
 	}
 }
 
-// sameJSON compares documents without the white space that signing takes out.
+// sameJSON compares documents without white space, which signing removes.
 func sameJSON(a, b []byte) bool {
 	var compactA, compactB bytes.Buffer
 	return json.Compact(&compactA, a) == nil && json.Compact(&compactB, b) == nil && bytes.Equal(compactA.Bytes(), compactB.Bytes())

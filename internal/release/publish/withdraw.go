@@ -15,25 +15,26 @@ import (
 	"github.com/libresh/libre/internal/withdrawn"
 )
 
-// An announcement makes a registry say of an app's releases what the catalogue's list of
-// withdrawn ones says. One statement lists all that are withdrawn. It is attached to each of
-// them, to those that are not any more, and last to the record of the present release: what
-// that says is compared at each push, so the next run completes one that was interrupted.
+// An announcement publishes the catalogue's list of an app's withdrawn releases to a registry.
+// One statement lists all of them. It is attached to each withdrawn release, to each release
+// that is not withdrawn any more, and last to the record of the present release. Each push
+// compares that record's statement, so the next run completes an interrupted one.
 type announcement struct {
 	publisher *Publisher
 	in        *registry.Client
 	rel       *releasePush
-	present   name.Digest // the record of the present release
+	present   name.Digest // record of the present release
 	former    state.Withdrawals
 	statement *withdrawn.Statement
-	releases  []*opened // withdrawn before or now, without the present one
-	isRenewed bool      // there are former statements, to be detached
+	releases  []*opened // releases that are withdrawn now or were before, without the present one
+	isRenewed bool      // there are former statements to detach
 }
 
-// announce makes a registry say what is withdrawn. present has the images of the present
-// release there, and its record last. It returns what changed.
+// announce publishes the list of withdrawn releases to a registry. present has the images of
+// the present release there, and its record last. It returns the releases whose withdrawal
+// changed.
 func (p *Publisher) announce(ctx context.Context, in *registry.Client, r *releasePush, present []Result) []Result {
-	_, wasCopied := r.copied[in] // then the record may have been copied with its statement
+	_, wasCopied := r.copied[in] // if so, the record may have been copied with its statement
 	thoroughly := p.Reader.Deep || wasCopied
 	a := &announcement{publisher: p, in: in, rel: r, present: present[len(present)-1].Digest}
 	var changed []Result
@@ -54,8 +55,8 @@ func (p *Publisher) announce(ctx context.Context, in *registry.Client, r *releas
 	return append(changed, a.moveTags(ctx, changed)...)
 }
 
-// compare finds out what the registry says. statement stays nil if that is what the
-// catalogue's list says; thoroughly, also by what is attached to each withdrawn release.
+// compare sets statement if the registry's statement differs from the catalogue's list. If
+// thoroughly is true, it also compares the statements at each withdrawn release.
 func (a *announcement) compare(ctx context.Context, thoroughly bool) (err error) {
 	p, rel := a.publisher, a.rel.rel
 	want := p.Reader.Statement(rel, 1)
@@ -91,8 +92,8 @@ func (a *announcement) compare(ctx context.Context, thoroughly bool) (err error)
 	return nil
 }
 
-// isAnnounced reports whether a registry is known to say what the catalogue's list says. No
-// request is sent.
+// isAnnounced reports whether the registry's statement is known to be the same as the
+// catalogue's list. It sends no request.
 func (p *Publisher) isAnnounced(in *registry.Client, r *releasePush, record name.Digest) bool {
 	wasThere := r.there.State == state.Published || r.there.State == state.Incomplete
 	copied, wasCopied := r.copied[in]
@@ -109,8 +110,8 @@ func (p *Publisher) isAnnounced(in *registry.Client, r *releasePush, record name
 	return r.former.Version == 0 && len(p.Reader.Statement(r.rel, 0).Withdrawn) == 0
 }
 
-// carryOver attaches the statement of the former record to the new one, so that no release
-// that it calls withdrawn is forgotten.
+// carryOver attaches the statement of the former record to the new one, so that no withdrawal
+// is lost.
 func (p *Publisher) carryOver(ctx context.Context, r *releasePush, record name.Digest) error {
 	predicate, err := r.former.Encode()
 	if err != nil {
@@ -119,13 +120,14 @@ func (p *Publisher) carryOver(ctx context.Context, r *releasePush, record name.D
 	return attest(ctx, p.signing(), state.Label(r.former.Version, r.former.Digest()), predicate, []name.Digest{record})
 }
 
-// tags are the releases that the registry or the list calls withdrawn, in order.
+// tags returns the tags of the releases that are withdrawn in the registry or in the list, in
+// order.
 func (a *announcement) tags(want *withdrawn.Statement) func(func(string) bool) {
 	all := slices.Concat(a.former.Tags(), want.Tags())
 	return slices.Values(slices.Compact(slices.Sorted(slices.Values(all))))
 }
 
-// changes are the releases of which the registry will say something else.
+// changes returns the releases whose withdrawal changes in the registry.
 func (a *announcement) changes(present []Result) []Result {
 	if a.statement == nil {
 		return nil
@@ -203,8 +205,8 @@ func attest(ctx context.Context, signing *state.Signing, label string, predicate
 	return attacher.Confirm(ctx)
 }
 
-// moveTags moves those moving tags that the present release does not have, such as 5.3, away
-// from releases that were withdrawn, or back to those that were reinstated.
+// moveTags moves the moving tags that the present release does not have, such as 5.3, away from
+// withdrawn releases, or back to reinstated ones.
 func (a *announcement) moveTags(ctx context.Context, changed []Result) []Result {
 	p := a.publisher
 	var moved []Result

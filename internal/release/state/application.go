@@ -14,8 +14,8 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Document returns the application document of a published release. The error says that
-// the record is of a version of libre that had none.
+// Document returns the application document of a published release. It returns an error if an
+// old version of libre made the record without a document.
 func (r *Record) Document() (*describe.Application, error) {
 	if r.Application == nil {
 		return nil, fmt.Errorf("%s was published without an application document: publish its next package version with this libre", r.ref())
@@ -32,9 +32,9 @@ func (r *Record) Document() (*describe.Application, error) {
 	return &document, nil
 }
 
-// Documents returns the application documents of the selected apps and variants, as the
-// working tree describes them. A pattern for all variants means the default one. Images that
-// are built, and whose key is theirs, have digests. It needs no network, and builds nothing.
+// Documents returns the application documents of the selected apps and variants, as the working
+// tree describes them. A pattern for all variants selects the default one. An image has digests
+// if the layout has it with the present key. It needs no network, and builds nothing.
 func (r *Reader) Documents(ctx context.Context, patterns []catalog.Pattern) ([]*describe.Application, *nix.Evaluation, error) {
 	wanted := slices.Clone(patterns)
 	for i := range wanted {
@@ -95,8 +95,8 @@ func (l Local) addBuilt(document *describe.Application, target *release.Target, 
 	return true, err
 }
 
-// machineTargets returns the targets for this machine's system alone: "libre build" builds
-// for it, "libre push" for all systems.
+// machineTargets returns the targets for this machine's system alone, because "libre build"
+// builds for it, and "libre push" for all systems.
 func machineTargets(specs []*catalog.Spec) (map[catalog.ID]*release.Target, error) {
 	system, err := nix.MachineSystem()
 	if err != nil {
@@ -110,7 +110,7 @@ func machineTargets(specs []*catalog.Spec) (map[catalog.ID]*release.Target, erro
 	return targets, nil
 }
 
-// built returns what is known of an image of the layout.
+// built returns the description of an image in the layout.
 func (l Local) built(target *release.Target, index v1.Descriptor) (describe.Built, error) {
 	manifests, err := l.layout.Manifests(index)
 	if err != nil {

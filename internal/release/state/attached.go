@@ -189,7 +189,7 @@ func (r *Reader) lacksDeep(ctx context.Context, subject name.Digest, policy *sig
 
 // lookAttached finds the missing attachments of a release's images in a registry, with one
 // request for each image and each platform, in parallel. A VEX document is missing if the
-// newest one says something else than the catalogue. The record may come from another
+// newest one differs from the catalogue's statements. The record may come from another
 // catalogue, so images that this catalogue does not have are left out. twice describes the
 // images that have several VEX documents.
 func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Release, record *Record) (lacks []Lacking, twice []string, err error) {

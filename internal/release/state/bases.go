@@ -17,9 +17,9 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// Bases finds base images, in the layout or in a registry, by their image keys. Running a
-// Containerfile again may give another result, so an image must be built on the published
-// base, or on one that will be published.
+// Bases finds base images by their image keys, in the layout or in a registry. A second run of
+// a Containerfile may have another result, so an image must be built on the published base, or
+// on one that will be published.
 type Bases struct {
 	options  BaseOptions
 	local    Local
@@ -54,7 +54,7 @@ type Base struct {
 	Descriptor v1.Descriptor
 	On         release.BaseImage // the base that it was built on itself
 	Layers     []v1.Hash
-	InLayout   bool  // it was in the layout before this run
+	InLayout   bool  // the layout had it before this run
 	Err        error // why no image can be built on it
 }
 
@@ -63,7 +63,7 @@ type recordResult struct {
 	err    error
 }
 
-// NewBases returns Bases that have searched nothing yet.
+// NewBases returns empty Bases.
 func NewBases(local Local, options BaseOptions) *Bases {
 	return &Bases{
 		options: options, local: local, byKey: map[string]*Base{}, outdated: map[string]bool{},
@@ -117,8 +117,7 @@ func (b *Bases) FindFor(ctx context.Context, targets []*release.Target, rebuild 
 	}
 }
 
-// Find finds a base and fetches it into the layout. It returns nil if the base must be
-// built.
+// Find finds a base and fetches it into the layout. It returns nil if the base must be built.
 func (b *Bases) Find(ctx context.Context, spec *catalog.Spec) *Base {
 	key := spec.Key()
 	if there, known := b.byKey[key]; known {
@@ -148,8 +147,8 @@ func (b *Bases) Find(ctx context.Context, spec *catalog.Spec) *Base {
 	return there
 }
 
-// find searches the layout and the registry; for a push, the registry first. An error says
-// why a published image is not used.
+// find searches the layout and the registry. For a push it searches the registry first. The
+// error is the reason why a published image is not used.
 func (b *Bases) find(ctx context.Context, spec *catalog.Spec) (*Base, error) {
 	if !b.options.ForPush {
 		if there := b.fromLayout(ctx, spec); there != nil {

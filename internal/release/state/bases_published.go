@@ -19,8 +19,8 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// fromRegistry finds an image by its digest in a verified release record, and fetches it.
-// It returns nil if there is none. An error says why a published image is not used.
+// fromRegistry finds an image by its digest in a verified release record, and fetches it. It
+// returns nil if there is none. The error is the reason why a published image is not used.
 func (b *Bases) fromRegistry(ctx context.Context, spec *catalog.Spec) (*Base, error) {
 	client, signing, err := b.where(ctx)
 	if err != nil || client == nil {

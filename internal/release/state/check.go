@@ -21,13 +21,14 @@ import (
 type Problem struct {
 	Name string `json:"release"` // app/variant
 	What string `json:"problem"` // what is wrong
-	Fix  string `json:"fix"`     // what to type
+	Fix  string `json:"fix"`     // how to fix it
 }
 
 // Check finds the problems of the selected releases. An image that is published with another
-// key under the same tag needs a higher package version. No version may be lower than the
-// newest published one. No definition may have a defect, and every base of a Containerfile
-// must be pinned by digest; it warns if the source is missing to check that.
+// key under the same tag needs a higher package version. A version must not be lower than the
+// newest published one. A definition must have no defect, and every base of a Containerfile
+// must be pinned by digest. Check warns if it cannot check the bases because the source is
+// missing.
 func (r *Reader) Check(ctx context.Context, request nix.Request) ([]Problem, error) {
 	releases, evaluation, err := r.Releases(ctx, request)
 	if err != nil {
@@ -61,7 +62,7 @@ func (r *Reader) Check(ctx context.Context, request nix.Request) ([]Problem, err
 	return all, nil
 }
 
-// fileOf is the file of an app that a problem is in.
+// fileOf returns the file of an app that has a problem.
 func fileOf(app, problem string) string {
 	if strings.HasPrefix(problem, vex.FileOf(app)) {
 		return vex.FileOf(app)
@@ -108,9 +109,9 @@ func movedProblems(rel *Release, there Remote) []Problem {
 	return all
 }
 
-// raiseCommand returns the command that raises an app's version above the published one. It
-// returns an edit if upstream's versions cannot be listed, or if only the package version
-// is too low.
+// raiseCommand returns the command that raises an app's version above the published one. If
+// upstream's versions cannot be listed, or if only the package version is too low, it returns
+// the edit to make instead.
 func raiseCommand(app catalog.App, sameVersion bool, packageVersion int) string {
 	attribute, value := "version", "a higher one"
 	switch {
@@ -126,8 +127,8 @@ func raiseCommand(app catalog.App, sameVersion bool, packageVersion int) string 
 	return "set " + attribute + " to " + value + " in " + file
 }
 
-// definitions returns the defects of Containerfile images, and their bases that are not
-// pinned by digest: building on these would give another result each day.
+// definitions returns the defects of Containerfile images, and their bases that are not pinned
+// by digest. A build on such a base could have another result each day.
 func (r *Reader) definitions(ctx context.Context, images []*catalog.Spec) ([]Problem, error) {
 	specs := containerfileSpecs(images)
 	if len(specs) == 0 {

@@ -21,23 +21,23 @@ import (
 	"github.com/libresh/libre/internal/vex"
 )
 
-// PublishedRelease is a release whose record verifies, or one image that does, as a release
-// of one component.
+// PublishedRelease is a release with a verified record, or one verified image as a release of
+// one component.
 type PublishedRelease struct {
 	About  compare.Release            // without images
 	Source string                     // URL of upstream's project
-	Tag    string                     // of the version there, or its commit
-	Image  string                     // the component, if it is one image and no release
+	Tag    string                     // upstream's tag of the version, or its commit
+	Image  string                     // the component, if it is a single image
 	Images map[string][]PlatformImage // by component
-	Record *Record                    // nil if it is one image
+	Record *Record                    // nil if it is a single image
 
 	client  *registry.Client
 	signing *Signing
 }
 
-// OpenRelease reads and verifies what a reference names, and no image yet. If there is no
-// such tag, the error lists the releases that there are. Other errors are as
-// VerifyReference's.
+// OpenRelease reads and verifies the release or image that a reference names. It reads no
+// images of a release. If the tag does not exist, the error lists the existing releases. Other
+// errors are those of VerifyReference.
 func OpenRelease(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (*PublishedRelease, error) {
 	p := &PublishedRelease{About: compare.Release{Name: reference.String()}, Images: map[string][]PlatformImage{}, client: client, signing: signing}
 	record, _, err := ShowRecord(ctx, client, signing, reference)
@@ -107,7 +107,7 @@ func (p *PublishedRelease) openImage(ctx context.Context, reference name.Referen
 	return err
 }
 
-// noRelease is the error for a tag that does not exist. It lists the releases that do.
+// noRelease returns the error for a tag that does not exist. It lists the releases that exist.
 func noRelease(ctx context.Context, client *registry.Client, tag name.Tag, notFound error) error {
 	repository := tag.Context().RepositoryStr()
 	tags, err := client.Tags(ctx, repository[strings.LastIndex(repository, "/")+1:])
@@ -133,8 +133,8 @@ func enumerate(tags []string) string {
 	return text
 }
 
-// outline is what a record without an application document says of the app, apart from the
-// versions and the migration. An image's volumes, user and health command are in its
+// outline returns the description of the app in a record without an application document, apart
+// from the versions and the migration. An image's volumes, user and health command are in its
 // configuration.
 func (r *Record) outline() (json.RawMessage, error) {
 	type component struct {
@@ -156,8 +156,8 @@ func (r *Record) outline() (json.RawMessage, error) {
 	return json.Marshal(about)
 }
 
-// Described is the release that an app's variant would be, without images. It has an
-// application document if the evaluation asked for descriptions.
+// Described returns an app's variant as a release without images. It has an application
+// document if the evaluation asked for descriptions.
 func Described(app catalog.App, variant string) (*compare.Release, error) {
 	record := &Record{License: app.Meta.License, Homepage: app.Meta.Homepage, Needs: app.Needs, Components: map[string]*RecordComponent{}}
 	for name, c := range app.Components {
@@ -177,7 +177,7 @@ func Described(app catalog.App, variant string) (*compare.Release, error) {
 	return described, err
 }
 
-// migration is what the application document says of it.
+// migration returns the migration as in the application document.
 func migration(m *catalog.Migration) *describe.Migration {
 	if m == nil {
 		return nil
@@ -185,7 +185,8 @@ func migration(m *catalog.Migration) *describe.Migration {
 	return &describe.Migration{Kind: m.Kind, MinFrom: m.MinFrom, Notes: m.Notes}
 }
 
-// Platforms lists the platforms of a component's images, sorted; nil if they are not known.
+// Platforms returns the platforms of a component's images, sorted, or nil if they are not
+// known.
 func (p *PublishedRelease) Platforms(component string) []string {
 	var all []string
 	for _, image := range p.Images[component] {
@@ -198,7 +199,8 @@ func (p *PublishedRelease) Platforms(component string) []string {
 }
 
 // ReadImage reads one component's image for a platform: the manifest, the configuration and the
-// attested SBOM. A reference to an image that is no index has one image, for any platform.
+// attested SBOM. A reference to an image without an index has the same image for every
+// platform.
 func (p *PublishedRelease) ReadImage(ctx context.Context, component, platform string) (*compare.Image, name.Digest, error) {
 	images := p.Images[component]
 	i := slices.IndexFunc(images, func(image PlatformImage) bool { return image.Platform == platform || image.Platform == "" })
@@ -219,7 +221,7 @@ func (p *PublishedRelease) ReadImage(ctx context.Context, component, platform st
 	return compared, image.Digest, nil
 }
 
-// ReadManifest is ReadImage of one of the component's images, without the SBOM.
+// ReadManifest is like ReadImage for one of the component's images, without the SBOM.
 func (p *PublishedRelease) ReadManifest(ctx context.Context, component string, image PlatformImage) (*compare.Image, error) {
 	got, err := p.client.Get(ctx, image.Digest)
 	if err != nil {
@@ -242,7 +244,7 @@ func (p *PublishedRelease) ReadManifest(ctx context.Context, component string, i
 	return compared, nil
 }
 
-// Answers reads what is said of an image's vulnerabilities.
+// Answers returns the statements about an image's vulnerabilities.
 func (p *PublishedRelease) Answers(ctx context.Context, image name.Digest) (*vex.Answers, error) {
 	return Answers(ctx, p.signing, image)
 }

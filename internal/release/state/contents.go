@@ -25,17 +25,17 @@ type PlatformImage struct {
 	Digest    name.Digest // of the platform's manifest
 }
 
-// ReleaseImages is what some repositories of release records have.
+// ReleaseImages lists the images in some repositories of release records.
 type ReleaseImages struct {
 	Images   []PlatformImage // of the releases that verify
-	Releases int             // how many there are
-	Older    int             // how many of them were left out, since they are not the newest to use
-	Failed   []error         // releases that cannot be read or do not verify, each named
+	Releases int             // number of releases
+	Older    int             // number of releases that were left out, because a newer one can be used
+	Failed   []error         // errors of releases that cannot be read or do not verify, each with the release's name
 }
 
-// ReadReleaseImages lists the images of the releases in some repositories of release records: of
-// all releases, or of the newest one in each repository that is not withdrawn. A registry that does not answer is
-// one error, and not one for each repository.
+// ReadReleaseImages lists the images of the releases in some repositories of release records:
+// of all releases, or of the newest one in each repository that is not withdrawn. A registry
+// that does not answer gives one error, not one for each repository.
 func ReadReleaseImages(ctx context.Context, client *registry.Client, signing *Signing, repositories []string, onlyNewest bool) ReleaseImages {
 	tags, failed := make([][]string, len(repositories)), make([]error, len(repositories))
 	InParallel(Readers, repositories, func(n int, repository string) {
@@ -76,8 +76,8 @@ func ReadReleaseImages(ctx context.Context, client *registry.Client, signing *Si
 	return p
 }
 
-// oncePerCause drops the errors that are nil, and joins those of a registry that does not
-// answer: they differ only in what was asked for.
+// oncePerCause drops the nil errors. It joins the errors of a registry that does not answer,
+// which differ only in the request.
 func oncePerCause(client *registry.Client, errs []error) []error {
 	var all []error
 	causes := map[string]bool{}
@@ -97,9 +97,9 @@ func oncePerCause(client *registry.Client, errs []error) []error {
 	return all
 }
 
-// PlatformImages lists what a reference names: the images of a release record, or one image,
-// for each platform. It verifies the signature of the record or index. Errors are as
-// VerifyReference's.
+// PlatformImages lists the images that a reference names, for each platform: those of a release
+// record, or one image. It verifies the signature of the record or index. Errors are those of
+// VerifyReference.
 func PlatformImages(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) ([]PlatformImage, error) {
 	record, _, err := ShowRecord(ctx, client, signing, reference)
 	switch {
@@ -115,7 +115,7 @@ func PlatformImages(ctx context.Context, client *registry.Client, signing *Signi
 	return indexImages(reference, got)
 }
 
-// verifiedImage reads an index or image, whose signature and name it verifies.
+// verifiedImage reads an index or image, and verifies its signature and name.
 func verifiedImage(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (*registry.Manifest, error) {
 	got, err := client.Get(ctx, reference)
 	if err != nil {
@@ -145,8 +145,8 @@ func recordImages(client *registry.Client, reference name.Reference, record *Rec
 	return all, nil
 }
 
-// indexImages lists the images of an index. Any other manifest is one image, whose platform
-// only its configuration knows.
+// indexImages lists the images of an index. Any other manifest is one image without a platform,
+// because only its configuration has the platform.
 func indexImages(reference name.Reference, got *registry.Manifest) ([]PlatformImage, error) {
 	if !got.MediaType.IsIndex() {
 		return []PlatformImage{{Reference: reference.String(), Digest: reference.Context().Digest(got.Digest.String())}}, nil
@@ -166,8 +166,8 @@ func indexImages(reference name.Reference, got *registry.Manifest) ([]PlatformIm
 	return all, nil
 }
 
-// AttestedSBOM reads and verifies the attested SBOM of a platform's image. No layer is
-// fetched. Errors are as VerifyImage's, or say that the document cannot be read.
+// AttestedSBOM reads and verifies the attested SBOM of a platform's image. It fetches no layer.
+// Errors are those of VerifyImage, or say that the document cannot be read.
 func AttestedSBOM(ctx context.Context, signing *Signing, image name.Digest) (*sbom.Document, error) {
 	statements, err := attested(ctx, signing, signing.Client.Attachments(image), image, CycloneDXType)
 	if err != nil {

@@ -23,7 +23,7 @@ type Image struct {
 	Index     v1.Descriptor
 	Manifests []v1.Descriptor // by platform
 	Subject   name.Digest     // the index in the registry
-	Said      string          // what the catalogue says of its vulnerabilities: Reader.Said
+	Said      string          // digest of the catalogue's statements about its vulnerabilities, from Reader.Said
 }
 
 // Subjects returns the digests of the index and its children. A verifier resolves a tag to

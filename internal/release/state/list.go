@@ -20,9 +20,9 @@ type PublishedTag struct {
 	Tag       string    `json:"tag"`  // of the repository
 	Kind      string    `json:"kind"` // release or image; "" if it could not be read
 	Digest    string    `json:"digest,omitempty"`
-	Signed    string    `json:"signed"`              // yes, no, moved, unknown, or not asked: there is no policy
-	Time      time.Time `json:"time,omitzero"`       // of the signature, if a service dated it
-	Error     string    `json:"error,omitempty"`     // why it is not valid or unknown
+	Signed    string    `json:"signed"`              // yes, no, moved, unknown, or not asked if there is no policy
+	Time      time.Time `json:"time,omitzero"`       // time of the signature, if a service dated it
+	Error     string    `json:"error,omitempty"`     // why the signature is not valid or unknown
 	Withdrawn string    `json:"withdrawn,omitempty"` // why the release was withdrawn; absent if it was not
 	Err       error     `json:"-"`
 }
@@ -58,7 +58,7 @@ func ListPublished(ctx context.Context, client *registry.Client, signing *Signin
 	return all, nil
 }
 
-// ReleaseTags returns the tags of releases among some tags, the newest first.
+// ReleaseTags returns the release tags among some tags, newest first.
 func ReleaseTags(tags []string) []string {
 	tags = slices.DeleteFunc(slices.Clone(tags), func(tag string) bool { _, _, ok := catalog.ParseTag(tag); return !ok })
 	slices.SortFunc(tags, func(a, b string) int {

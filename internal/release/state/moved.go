@@ -20,7 +20,7 @@ type MovedError struct {
 	Reference string      // of the tag, registry included
 	Shows     string      // the digest that the tag points to now
 	Named     catalog.Ref // the release that it is signed as; zero if that is unknown
-	Signed    string      // the digest that it should point to; "" if that is unknown
+	Signed    string      // digest that it should point to; "" if that is unknown
 	By        string      // the evidence, such as "the release record names"
 }
 

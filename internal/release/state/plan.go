@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/withdrawn"
 )
 
-// Plan is what build or push would do with one image.
+// Plan is the action of build or push for one image.
 type Plan struct {
 	ID     catalog.ID
 	Ref    catalog.Ref
@@ -101,8 +101,8 @@ func (r *Reader) planOnBases(ctx context.Context, local Local, releases []*Relea
 	}
 }
 
-// considerWithdrawn refuses an image of a release that is withdrawn and not published, and
-// names a statement of withdrawn releases that is to be made.
+// considerWithdrawn refuses an image of a release that is withdrawn and not published. It also
+// notes if push would publish the list of withdrawn releases.
 func (p *Plan) considerWithdrawn(there Remote, refusal error) {
 	switch {
 	case refusal != nil && slices.Contains([]Action{ToBuild, ToPush, ToSign, ToTag}, p.Action):

@@ -29,16 +29,17 @@ type Reader struct {
 	Deep      bool               // read and verify all attachments, not only the lists of them
 	Warn      func(id catalog.ID, warning string)
 	Withdrawn withdrawn.List // of the catalogue
-	// Stated reads what an app's vex.yaml says; nil if nothing is said of any app.
+	// Stated reads the statements in an app's vex.yaml. It may be nil: then there are no
+	// statements.
 	Stated func(app catalog.App) ([]vex.Statement, error)
 }
 
-// Release is all images of an app's variant. They become visible at once.
+// Release has all images of an app's variant. They become visible at the same time.
 type Release struct {
 	App      catalog.App
 	Variant  string
 	Targets  []*release.Target
-	Stated   []vex.Statement // of the app's vex.yaml
+	Stated   []vex.Statement // from the app's vex.yaml
 	selected []*release.Target
 }
 
@@ -98,8 +99,8 @@ func (r *Reader) Releases(ctx context.Context, request nix.Request) ([]*Release,
 	return all, evaluation, nil
 }
 
-// readStated reads what is said of each app. An app with a wrong file counts as one that
-// cannot be evaluated: nothing of it is published before the file is right.
+// readStated reads the statements about each app. An app whose file has an error counts as one
+// that cannot be evaluated: nothing of it is published before the file is fixed.
 func (r *Reader) readStated(evaluation *nix.Evaluation) map[string][]vex.Statement {
 	stated := map[string][]vex.Statement{}
 	if r.Stated == nil {

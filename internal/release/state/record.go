@@ -48,9 +48,9 @@ type Record struct {
 	Needs          map[string]json.RawMessage  `json:"needs,omitempty"`    // by name: what the app needs to run
 	Migration      *catalog.Migration          `json:"migration,omitempty"`
 
-	Application *describe.Application `json:"application,omitempty"` // the release in full, but for digests of its images; absent in records of old versions of libre
+	Application *describe.Application `json:"application,omitempty"` // description of the release, without the digests of its images; absent in records of old versions of libre
 
-	// Withdrawals are what is attached to the record, if ShowRecord read it.
+	// Withdrawals are the withdrawals that are attached to the record, if ShowRecord read it.
 	Withdrawals Withdrawals `json:"-"`
 	withdrawn   error
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/libresh/libre/internal/registry"
 )
 
-// RecordOf is the release record that a manifest is; nil if it is something else, such as an
-// image. It verifies nothing. A record that cannot be read is an error.
+// RecordOf returns the release record in a manifest, or nil if the manifest is something else,
+// such as an image. It verifies nothing. If a record cannot be read, it returns an error.
 func RecordOf(ctx context.Context, client *registry.Client, reference name.Reference, got *registry.Manifest) (*Record, error) {
 	record, _, err := decodeRecord(ctx, client, reference, got)
 	if errors.Is(err, errNoRecord) && !isRecordType(got.Content) {

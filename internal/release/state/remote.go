@@ -29,8 +29,8 @@ type Remote struct {
 	Lacks         []Lacking
 	Twice         []string // images with VEX documents that the registry did not delete
 	OldKey        string   // the former key that signed the record, "" if the present one did
-	SaysOtherwise bool     // its record does not say of withdrawn releases what the catalogue says
-	Err           error    // if it was moved or is signed for another registry: the error with its fix
+	SaysOtherwise bool     // the withdrawals at its record differ from the catalogue's list
+	Err           error    // error with its fix, if a tag was moved or the record is signed for another registry
 }
 
 // has reports whether the record names an image with a key.
@@ -249,7 +249,7 @@ func (r *Reader) CompareAll(ctx context.Context, rel *Release) (Remote, error) {
 	return s, nil
 }
 
-// A Copied is what a copy of a release has in another registry.
+// A Copied is the state of a release's copy in another registry.
 type Copied struct {
 	Lacks         []Lacking // including the record's signature
 	Twice         []string  // images with several VEX documents

@@ -19,7 +19,7 @@ const (
 	Broken       State = "broken"        // the definition cannot be evaluated
 	Unknown      State = "unknown"       // a registry does not answer
 	Verified     State = "verified"
-	Withdrawn    State = "withdrawn" // it is as it was published, and its signer says that nobody should use it
+	Withdrawn    State = "withdrawn" // it verifies, and its signer has withdrawn it
 )
 
 // Results of a run for an image or a release.

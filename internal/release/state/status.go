@@ -26,8 +26,8 @@ type Status struct {
 	Fix       string // how to attach missing attachments again
 	OldKey    string // the former key that signed the release, "" if the present one did
 	Reason    string
-	Withdrawn []withdrawn.Said // the withdrawn releases of the app, by the catalogue
-	Err       error            // why the state is unknown, or what was moved
+	Withdrawn []withdrawn.Said // withdrawn releases of the app, from the catalogue's list
+	Err       error            // why the state is unknown, or which tag was moved
 }
 
 // Status compares releases with the registries, and names the apps that cannot be evaluated

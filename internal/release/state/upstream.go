@@ -18,9 +18,9 @@ import (
 // mostConfig is the largest size, in bytes, of an image's configuration.
 const mostConfig = 4 << 20
 
-// config reads the configuration of an image that an engine built. It may contain more than
-// the definition sets. config reads that of the first platform, from the layout or, if it
-// is not there, from the registry.
+// config reads the configuration of an image that an engine built. It may contain more than the
+// definition sets. It reads the image of the first platform, from the layout or, if it is not
+// there, from the registry.
 func (r *Reader) config(ctx context.Context, i *Image) (v1.ConfigFile, error) {
 	if dist, err := layout.Open(r.Output); err == nil {
 		if config, err := dist.Config(i.Manifests[0]); err == nil {

@@ -18,7 +18,7 @@ import (
 
 // Verification is the result of verifying one image or release record.
 type Verification struct {
-	Reference string // as the user gave it, or its tag
+	Reference string // the reference that the user gave, or its tag
 	Digest    name.Digest
 	Kind      string // image or release
 	Checks    []string
@@ -51,7 +51,7 @@ func (v Verification) State() State {
 	return Failed
 }
 
-// SignedAt is when it was signed, if a service dated that; else zero.
+// SignedAt returns the time of the signature if a service dated it, or zero.
 func (v Verification) SignedAt() time.Time {
 	if v.signature == nil {
 		return time.Time{}
@@ -59,8 +59,8 @@ func (v Verification) SignedAt() time.Time {
 	return v.signature.Time
 }
 
-// IsUnknown reports whether an error means that something could not be read, as opposed to
-// read and found wrong.
+// IsUnknown reports whether an error means that something could not be read. It returns false
+// for something that was read and is wrong.
 func IsUnknown(err error) bool {
 	return err != nil && AsWithdrawn(err) == nil && !IsUnsigned(err) && !errors.As(err, new(*MovedError)) && !errors.As(err, new(*wrongError)) && !IsUnreadableVEX(err) && !errors.Is(err, registry.ErrNotFound)
 }
@@ -85,7 +85,7 @@ func (v *Verification) signed(signing *Signing, signature *sign.Signature, keyFi
 	v.Command = signing.Policy.CosignCommand(v.Digest, sign.SignatureType, keyFile)
 }
 
-// checkWithdrawn sets the error of what verifies, but is withdrawn.
+// checkWithdrawn sets the error of an image or record that verifies but is withdrawn.
 func (v *Verification) checkWithdrawn(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, tag string) {
 	said, err := ReadWithdrawals(ctx, signing, v.view, v.Digest)
 	if v.RefusedWithdrawal = said.Refused; err == nil {
@@ -104,13 +104,13 @@ func VerifyReference(ctx context.Context, client *registry.Client, signing *Sign
 	return verifyReference(ctx, client, signing, reference, keyFile, verifyOne)
 }
 
-// VerifySignatures is VerifyReference, but of images it verifies the signature of the index
-// alone, and not what else is attached.
+// VerifySignatures is like VerifyReference, but for images it only verifies the signature of
+// the index, and no other attachment.
 func VerifySignatures(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference, keyFile string) []Verification {
 	return verifyReference(ctx, client, signing, reference, keyFile, verifySignature)
 }
 
-// verifyImage verifies an image's index, whose platforms have the manifests children.
+// verifyImage verifies an image's index. children are the digests of its platforms' manifests.
 type verifyImage func(ctx context.Context, signing *Signing, reference string, digest name.Digest, children []string, keyFile string) Verification
 
 func verifySignature(ctx context.Context, signing *Signing, reference string, digest name.Digest, _ []string, keyFile string) Verification {
@@ -278,8 +278,8 @@ func readVerified(ctx context.Context, client *registry.Client, signing *Signing
 	return record, digest, as, err
 }
 
-// FindRecord is ShowRecord for a reference that a person names: the error for a tag that is
-// not there lists the releases that are.
+// FindRecord is like ShowRecord for a reference that the user gave: if the tag does not exist,
+// the error lists the existing releases.
 func FindRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (record *Record, as string, err error) {
 	record, as, err = ShowRecord(ctx, client, signing, reference)
 	if tag, byTag := reference.(name.Tag); byTag && errors.Is(err, registry.ErrNotFound) {

@@ -21,9 +21,9 @@ import (
 // VEX is a verified VEX document of a published image.
 type VEX struct {
 	Version   int
-	Said      string // vex.Digest of what it was made from
+	Said      string // vex.Digest of the statements that it was made from
 	Predicate []byte
-	Count     int  // how many documents of the type verify and can be read; 0 if there is none
+	Count     int  // number of documents of the type that verify and can be read
 	Refused   bool // none verifies, though some are attached
 }
 
@@ -42,10 +42,10 @@ func (e *unreadableVEX) Error() string {
 // cannot be read.
 func IsUnreadableVEX(err error) bool { return errors.As(err, new(*unreadableVEX)) }
 
-// AttestedVEX reads the verified VEX document of a type that is attached to an index or to
-// a platform's manifest: of several, the one with the highest version. Without one, the
-// result has only Refused. Errors are a registry's; or IsUnreadableVEX, beside what can be
-// read.
+// AttestedVEX reads the verified VEX document of a type that is attached to an index or to a
+// platform's manifest. If there are several, it returns the one with the highest version.
+// Without one, only Refused can be set. Errors are those of a registry. If IsUnreadableVEX is
+// true for the error, the other documents are still returned.
 func AttestedVEX(ctx context.Context, signing *Signing, image name.Digest, kind string) (VEX, error) {
 	return newestVEX(ctx, signing, signing.Client.Attachments(image), image, kind)
 }
@@ -79,7 +79,8 @@ func newestVEX(ctx context.Context, signing *Signing, view *sign.Attachments, im
 	return newest, unreadable
 }
 
-// readVEX reads what tells documents apart, and the name of the image that they are about.
+// readVEX reads the version of a document, the digest of its statements, and the name of its
+// image.
 func readVEX(kind string, predicate []byte) (version int, said, image string, err error) {
 	if kind == vex.CycloneDXType {
 		return vex.ReadCycloneDX(predicate)
@@ -91,8 +92,8 @@ func readVEX(kind string, predicate []byte) (version int, said, image string, er
 	return document.Version, document.Said, document.Image(), nil
 }
 
-// Answers reads the statements about one published image, an index or a platform's: none if
-// it has no VEX document.
+// Answers reads the statements about one published image, an index or a platform's. Without a
+// VEX document there are none.
 func Answers(ctx context.Context, signing *Signing, image name.Digest) (*vex.Answers, error) {
 	document, err := AttestedVEX(ctx, signing, image, vex.OpenVEXType)
 	if err != nil || document.Count == 0 {
@@ -108,7 +109,7 @@ func Answers(ctx context.Context, signing *Signing, image name.Digest) (*vex.Ans
 // VEXSummary describes the verified OpenVEX document of an image. It is zero if there is
 // none.
 type VEXSummary struct {
-	Statements int        `json:"statements"`          // how many
+	Statements int        `json:"statements"`          // how many statements it has
 	Refused    bool       `json:"refused,omitempty"`   // no document verifies, though some are attached
 	Version    int        `json:"version,omitempty"`   // of the document: a newer one has a higher version
 	Timestamp  *time.Time `json:"timestamp,omitempty"` // of the document: the day of its newest statement
@@ -142,11 +143,11 @@ func readVEXSummary(ctx context.Context, signing *Signing, view *sign.Attachment
 	return &VEXSummary{Statements: read.Count(), Version: read.Version, Timestamp: read.Timestamp()}, nil
 }
 
-// Label is the label of an attested VEX document. Lists of attachments have it, so that
-// nothing else need be read to know whether the newest document is as the catalogue says.
+// Label returns the label of an attested VEX document. Lists of attachments contain it, so the
+// lists alone show whether the newest document has the catalogue's statements.
 func Label(version int, said string) string { return fmt.Sprintf("%d %s", version, said) }
 
-// labels are those that the lists should have for a document.
+// labels returns the labels that the lists should have for a document.
 func (d VEX) labels() []string {
 	if d.Count == 0 {
 		return nil
@@ -154,7 +155,8 @@ func (d VEX) labels() []string {
 	return []string{Label(d.Version, d.Said)}
 }
 
-// newestLabel is the digest in the label with the highest version; "" if there is none.
+// newestLabel returns the digest in the label with the highest version, or "" if there is no
+// label.
 func newestLabel(labels []string) string {
 	newest, said := 0, ""
 	for _, label := range labels {
@@ -166,8 +168,8 @@ func newestLabel(labels []string) string {
 	return said
 }
 
-// wantVEX is the VEX document that a digest should have. Where nothing is said there need
-// not be one. It notes if there are several.
+// wantVEX returns the VEX document that a digest should have. If there are no statements, none
+// is needed. It counts the documents in of.
 func wantVEX(kind, said string, of *Lacking) sign.Wanted {
 	return sign.Wanted{
 		Kind: kind,
@@ -185,13 +187,13 @@ func wantVEX(kind, said string, of *Lacking) sign.Wanted {
 	}
 }
 
-// Said is the vex.Digest of what the catalogue says of an image of a release; "" where it
-// says nothing.
+// Said returns the vex.Digest of the catalogue's statements about an image of a release, or ""
+// if there are none.
 func (r *Reader) Said(rel *Release, target *release.Target) (string, error) {
 	return vex.Digest(target.ID, rel.App.Version, rel.Stated, vex.ChangesOf(rel.App, target.ID.Variant), r.Places())
 }
 
-// Places are the registries that have what the catalogue publishes.
+// Places returns the registries that have what the catalogue publishes.
 func (r *Reader) Places() []string {
 	all := []string{r.Registry.String()}
 	for _, to := range r.CopyTo {
@@ -200,8 +202,8 @@ func (r *Reader) Places() []string {
 	return all
 }
 
-// vexGaps are the VEX documents that a subject lacks, whose newest one says something else,
-// or of which one cannot be read.
+// vexGaps returns a gap for each VEX document that a subject lacks, that differs from the
+// catalogue's statements, or that cannot be read.
 func (r *Reader) vexGaps(ctx context.Context, view *sign.Attachments, subject name.Digest, said string) ([]Gap, error) {
 	var gaps []Gap
 	for _, kind := range vex.Types {

@@ -19,18 +19,18 @@ import (
 	"github.com/libresh/libre/internal/withdrawn"
 )
 
-// Withdrawals are what the newest verified statement that is attached to a release record or
-// an image says of withdrawn releases.
+// Withdrawals are the withdrawn releases in the newest verified statement that is attached to a
+// release record or an image.
 type Withdrawals struct {
 	withdrawn.Statement
 	By      string    // the key or the identity that signed it
-	Signed  time.Time // if a service dated the signature; else zero
-	Refused bool      // what claims to be one is attached, and none verifies or can be read
+	Signed  time.Time // time of the signature, if a service dated it; otherwise zero
+	Refused bool      // statements are attached, and none verifies or can be read
 }
 
-// ReadWithdrawals reads the newest statement that is attached to a record or to an image. The
-// statement of another app or variant does not count. Without one, the result has only
-// Refused. Errors are a registry's.
+// ReadWithdrawals reads the newest statement that is attached to a record or to an image. It
+// ignores statements of other apps and variants. Without a statement, only Refused can be set.
+// Errors are those of a registry.
 func ReadWithdrawals(ctx context.Context, signing *Signing, view *sign.Attachments, subject name.Digest) (Withdrawals, error) {
 	may, err := view.MayHave(ctx, signing.Policy, withdrawn.PredicateType)
 	if err != nil || !may {
@@ -60,19 +60,18 @@ func ReadWithdrawals(ctx context.Context, signing *Signing, view *sign.Attachmen
 	return newest, nil
 }
 
-// isOf reports whether a statement is about the releases that a repository has records or
-// images of.
+// isOf reports whether a statement is about the releases or images in a repository.
 func isOf(s *withdrawn.Statement, repository string) bool {
 	return repository == s.App+"-"+s.Variant || strings.HasPrefix(repository, s.App+"-") && strings.HasSuffix(repository, "-"+s.Variant)
 }
 
-// A WithdrawnError means that a release verifies, and that who signed it has withdrawn it.
+// A WithdrawnError means that a release verifies, and that its signer has withdrawn it.
 type WithdrawnError struct {
 	Reference string    // of the release or image, registry included
 	Reason    string    // from the statement, on one line
 	Date      string    // of the withdrawal, YYYY-MM-DD
 	By        string    // the key or the identity that signed the statement
-	Signed    time.Time // if a service dated the signature; else zero
+	Signed    time.Time // time of the signature, if a service dated it; otherwise zero
 	Instead   string    // the newest release that is not withdrawn, in the same repository; "" for none
 }
 
@@ -80,15 +79,15 @@ func (e *WithdrawnError) Error() string {
 	return fmt.Sprintf("%s was withdrawn on %s by %s: %s", e.Reference, e.Date, e.By, e.Reason)
 }
 
-// AsWithdrawn is the WithdrawnError in an error; nil if there is none.
+// AsWithdrawn returns the WithdrawnError in an error, or nil if there is none.
 func AsWithdrawn(err error) *WithdrawnError {
 	var e *WithdrawnError
 	errors.As(err, &e)
 	return e
 }
 
-// check returns a *WithdrawnError, with its fix, if the release with a tag is withdrawn.
-// reference is for the error, and to look for the release to use instead.
+// check returns a *WithdrawnError, with its fix, if the release with a tag is withdrawn. The
+// error names reference; its repository is searched for a release to use instead.
 func (w Withdrawals) check(ctx context.Context, client *registry.Client, reference name.Reference, tag string) error {
 	said := w.Find(tag)
 	if said == nil {
@@ -106,7 +105,9 @@ func (w Withdrawals) check(ctx context.Context, client *registry.Client, referen
 }
 
 // CheckWithdrawn returns a *WithdrawnError, with its fix, if the release or image that a reference
-// names is withdrawn. It does not verify the release. Other errors are a registry's.
+// CheckWithdrawn returns a *WithdrawnError, with its fix, if the release or image that a
+// reference names is withdrawn. It does not verify the release. Other errors are those of a
+// registry.
 func CheckWithdrawn(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) error {
 	got, err := client.Get(ctx, reference)
 	if err != nil {
@@ -124,8 +125,9 @@ func CheckWithdrawn(ctx context.Context, client *registry.Client, signing *Signi
 	return said.check(ctx, client, reference, as.Tag)
 }
 
-// NotWithdrawn returns the reference of a release; if that is withdrawn, the one of the newest
-// release that is not. Errors are as CheckWithdrawn's: a *WithdrawnError if all are.
+// NotWithdrawn returns the reference of a release or, if that is withdrawn, of the newest
+// release that is not. Errors are those of CheckWithdrawn: a *WithdrawnError if all releases
+// are withdrawn.
 func NotWithdrawn(ctx context.Context, client *registry.Client, signing *Signing, release name.Reference) (name.Reference, error) {
 	err := CheckWithdrawn(ctx, client, signing, release)
 	if withdrawn := AsWithdrawn(err); withdrawn != nil && withdrawn.Instead != "" {
@@ -134,23 +136,25 @@ func NotWithdrawn(ctx context.Context, client *registry.Client, signing *Signing
 	return release, err
 }
 
-// left are the tags of the releases that are not withdrawn, the newest first.
+// left returns the tags of the releases that are not withdrawn, the newest first.
 func (w Withdrawals) left(tags []string) []string {
 	return slices.DeleteFunc(ReleaseTags(tags), func(tag string) bool { return w.Find(tag) != nil })
 }
 
-// Withdrawal is what the catalogue's list says of a release; nil if that is not withdrawn.
+// Withdrawal returns a release's entry in the catalogue's list, or nil if the release is not
+// withdrawn.
 func (r *Reader) Withdrawal(rel *Release) *withdrawn.Release {
 	return r.Withdrawn.Find(rel.App.Name, rel.Ref().Tag)
 }
 
-// Statement is what the registries should say of the withdrawn releases of an app's variant.
+// Statement returns the statement of the withdrawn releases of an app's variant that the
+// registries should have.
 func (r *Reader) Statement(rel *Release, version int) *withdrawn.Statement {
 	return withdrawn.NewStatement(r.Withdrawn, rel.App.Name, rel.Variant, version)
 }
 
-// wantWithdrawals is the statement that a record should have. Where nothing is withdrawn
-// there need not be one.
+// wantWithdrawals returns the statement that a record should have. If nothing is withdrawn,
+// none is needed.
 func (r *Reader) wantWithdrawals(rel *Release) sign.Wanted {
 	said := r.Statement(rel, 0).Digest()
 	return sign.Wanted{
@@ -166,16 +170,15 @@ func (r *Reader) wantWithdrawals(rel *Release) sign.Wanted {
 	}
 }
 
-// looksForWithdrawals reports whether to compare what a record says of withdrawn releases. It
-// is in the list of attachments that has the signature; in the format Classic it is in
-// another one, which is read only if the catalogue has a list, even an empty one.
+// looksForWithdrawals reports whether to compare the withdrawals at a record. They are in the
+// list of attachments that has the signature. In the format Classic they are in another list,
+// which is read only if the catalogue has a list, even an empty one.
 func (r *Reader) looksForWithdrawals() bool {
 	return r.Withdrawn != nil || !r.Signing.Policy.IsClassic()
 }
 
-// saysOtherwise reports whether the newest statement that is attached to a record says
-// something else than the catalogue's list. It reads the list of attachments that view has
-// read already.
+// saysOtherwise reports whether the newest statement that is attached to a record differs from
+// the catalogue's list. It uses the list of attachments that view has read already.
 func (r *Reader) saysOtherwise(ctx context.Context, view *sign.Attachments, rel *Release) (bool, error) {
 	if !r.looksForWithdrawals() {
 		return false, nil
@@ -184,12 +187,13 @@ func (r *Reader) saysOtherwise(ctx context.Context, view *sign.Attachments, rel 
 	return len(missing) > 0, Explained(err)
 }
 
-// sayAgain is the fix where a registry says something else than the catalogue's list.
+// sayAgain returns the fix if a registry's statement differs from the catalogue's list.
 func (r *Release) sayAgain() string {
 	return fmt.Sprintf("publish it with: libre push '%s/*/%s'", r.App.Name, r.Variant)
 }
 
-// addWithdrawals adds what the catalogue's list says of a release and of those before it.
+// addWithdrawals adds a release's withdrawal, and those of earlier releases, from the
+// catalogue's list.
 func (r *Reader) addWithdrawals(rel *Release, there Remote, status *Status) {
 	status.Withdrawn = r.Statement(rel, 0).Withdrawn
 	this := r.Withdrawal(rel)
@@ -208,11 +212,11 @@ func (r *Reader) addWithdrawals(rel *Release, there Remote, status *Status) {
 	}
 }
 
-// mostNamed is how many withdrawn releases a line names.
+// mostNamed is the number of withdrawn releases that a line names.
 const mostNamed = 5
 
 // Refusal returns an error, with its fix, if the catalogue's list has a release that is not
-// published: it must not be.
+// published: it must not be published.
 func (r *Reader) Refusal(rel *Release) error {
 	said := r.Withdrawal(rel)
 	if said == nil {
@@ -221,7 +225,7 @@ func (r *Reader) Refusal(rel *Release) error {
 	return Refused(said, rel.Ref())
 }
 
-// Refused is the error, with its fix, of a release that the catalogue's list has.
+// Refused returns the error, with its fix, for a release in the catalogue's list.
 func Refused(said *withdrawn.Release, release catalog.Ref) error {
 	return &fault.Fault{
 		Err: fmt.Errorf("%s is withdrawn, in %s: %s", release, withdrawn.File, said.Reason),

@@ -26,8 +26,8 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// licenseOf is the license of a package, from what syft reads in its metadata. All that it
-// names apply. A license that SPDX does not list becomes a LicenseRef.
+// licenseOf returns the license of a package from the metadata that syft reads. If there are
+// several, all apply. A license that SPDX does not list becomes a LicenseRef.
 func licenseOf(p pkg.Package) sbom.License {
 	var all []string
 	concluded := true
@@ -49,8 +49,8 @@ func licenseOf(p pkg.Package) sbom.License {
 	return sbom.License{Expression: expression, Concluded: concluded}
 }
 
-// reference names a license that SPDX does not list. syft names a text that it does not know
-// by its hash.
+// reference returns a LicenseRef for a license that SPDX does not list. syft uses the hash of a
+// text that it does not know as the name.
 func reference(ecosystem pkg.Type, value string) string {
 	if digest, ok := strings.CutPrefix(value, "sha256:"); ok {
 		return spdx.Ref("text", digest[:min(len(digest), 16)])
@@ -61,7 +61,7 @@ func reference(ecosystem pkg.Type, value string) string {
 	return spdx.Ref(string(ecosystem), value)
 }
 
-// makerOf is the email address or URL of who makes a package, as its metadata has it.
+// makerOf returns the email address or URL of a package's maker, from the package's metadata.
 func makerOf(p pkg.Package) string {
 	var candidates []string
 	switch metadata := p.Metadata.(type) {
@@ -92,8 +92,8 @@ type fileReader struct {
 	sums     map[string]string // by path
 }
 
-// file describes the file by which a package was found. A package that was found in none, or in
-// the database of a distribution, is in no file of its own.
+// file describes the file in which a package was found. A package has no file of its own if it
+// was found in no file, or in the database of a distribution.
 func (r *fileReader) file(p pkg.Package, where string) (sbom.File, error) {
 	if sbom.InDatabase(string(p.Type)) {
 		return sbom.File{}, nil
@@ -149,9 +149,8 @@ func storeFile(storePath string) (sbom.File, error) {
 
 func hexOf(digest hash.Hash) string { return hex.EncodeToString(digest.Sum(nil)) }
 
-// moduleLicenses finds the licenses of the Go modules of a tree that `go mod vendor` made, by
-// their texts: module → SPDX expression. A module without a text that is recognised is left
-// out.
+// moduleLicenses finds the licenses of the Go modules in a folder that `go mod vendor` made, by
+// their texts: module → SPDX expression. A module without a known text is left out.
 // https://go.dev/ref/mod#vendoring
 func moduleLicenses(ctx context.Context, vendor string) (map[string]string, error) {
 	scanner, err := licenseScanner()
@@ -188,7 +187,7 @@ func moduleLicenses(ctx context.Context, vendor string) (map[string]string, erro
 	return found, ctx.Err()
 }
 
-// folderLicense is the expression of the license texts in a folder.
+// folderLicense returns the expression of the license texts in a folder.
 func folderLicense(ctx context.Context, dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -213,8 +212,8 @@ func folderLicense(ctx context.Context, dir string) (string, error) {
 	return spdx.And(all...), nil
 }
 
-// textLicenses recognises the licenses in a text. syft wants three quarters of it to be licenses;
-// texts that say more than that are licenses too, where half of it is.
+// textLicenses recognises the licenses in a text. syft requires three quarters of the text to
+// be licenses. Texts with other content are accepted if at least half is.
 func textLicenses(ctx context.Context, name string, text []byte) (all []string) {
 	content := file.NewLocationReadCloser(file.NewLocation(name), io.NopCloser(bytes.NewReader(text)))
 	for _, l := range pkg.NewLicensesFromReadCloserWithContext(ctx, content) {

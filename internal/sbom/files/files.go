@@ -43,7 +43,7 @@ func fromLayout(ctx context.Context, layout string, subject sbom.Subject, w *wat
 	return document, err
 }
 
-// openLayout opens an image of an OCI layout for syft. The caller calls done.
+// openLayout opens an image of an OCI layout for syft. The caller must call done.
 func openLayout(ctx context.Context, layout string, subject sbom.Subject) (source syftsource.Source, done func(), err error) {
 	dir, err := singleImage(layout, subject.Manifest)
 	if err != nil {
@@ -70,7 +70,7 @@ func recognise(ctx context.Context, source syftsource.Source) (*sbom.Document, e
 	if err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil { // syft itself continues and gives a part
+	if err := ctx.Err(); err != nil { // syft itself continues and returns a part
 		return nil, err
 	}
 	resolver, err := source.FileResolver(syftsource.SquashedScope)
@@ -80,8 +80,8 @@ func recognise(ctx context.Context, source syftsource.Source) (*sbom.Document, e
 	return fromSyft(found, &fileReader{resolver, map[string]string{}})
 }
 
-// syftConfig selects syft's catalogers for images, and of their results only packages and
-// dependencies. It compiles hundreds of regular expressions, so it is made once.
+// syftConfig selects syft's catalogers for images, and only packages and dependencies of their
+// results. It compiles hundreds of regular expressions, so it is made once.
 var syftConfig = sync.OnceValue(func() *syft.CreateSBOMConfig {
 	return syft.DefaultCreateSBOMConfig().
 		WithoutFiles().
@@ -92,13 +92,13 @@ var syftConfig = sync.OnceValue(func() *syft.CreateSBOMConfig {
 		})
 })
 
-// licenseScanner gives a context with syft's scanner of licence texts, which takes most of
-// a second to make.
+// licenseScanner returns a context with syft's scanner of licence texts. Making the scanner
+// takes almost a second.
 var licenseScanner = sync.OnceValues(func() (context.Context, error) {
 	return syft.SetContextLicenseScanner(context.Background(), cataloging.DefaultLicenseConfig())
 })
 
-// scannerContext is a context with the values of a second one.
+// scannerContext is a context that also has the values of a second context.
 type scannerContext struct {
 	context.Context
 	scanner context.Context
@@ -111,8 +111,8 @@ func (c scannerContext) Value(key any) any {
 	return c.scanner.Value(key)
 }
 
-// fromSyft makes one component of a package that syft lists once for each place. Where
-// these differ, the first one counts.
+// fromSyft makes one component of a package, which syft lists once for each place. If the
+// entries differ, the first one counts.
 func fromSyft(found *syftsbom.SBOM, reader *fileReader) (*sbom.Document, error) {
 	components := map[string]*sbom.Component{}
 	for _, p := range found.Artifacts.Packages.Sorted() {
@@ -120,7 +120,7 @@ func fromSyft(found *syftsbom.SBOM, reader *fileReader) (*sbom.Document, error) 
 		c := components[id]
 		if c == nil {
 			c = &sbom.Component{ID: id, Name: p.Name, Version: p.Version, Type: string(p.Type), PURL: p.PURL}
-			if p.Type != pkg.BinaryPkg { // a file says nothing of these
+			if p.Type != pkg.BinaryPkg { // a file does not contain these
 				c.License, c.Creator = licenseOf(p), makerOf(p)
 			}
 			components[id] = c
@@ -159,8 +159,8 @@ func packageID(p pkg.Package) string {
 	return string(p.Type) + ":" + p.Name + "@" + p.Version
 }
 
-// locations lists the paths by which syft found a package or, if it marks none, all paths
-// with evidence of it.
+// locations lists the paths that syft marks as the places of a package. If it marks none, it
+// lists all paths with evidence of the package.
 func locations(p pkg.Package) []string {
 	var primary, all []string
 	for _, location := range p.Locations.ToSlice() {
@@ -179,7 +179,7 @@ func isPrimary(location file.Location) bool {
 	return location.Annotations[pkg.EvidenceAnnotationKey] == pkg.PrimaryEvidenceAnnotation
 }
 
-// moduleVersion gives the version of a module in this program.
+// moduleVersion returns the version of a module that is linked into this program.
 func moduleVersion(path string) string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

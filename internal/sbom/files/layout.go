@@ -9,8 +9,8 @@ import (
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
-// singleImage makes a folder with an OCI layout of one image of another layout, since
-// syft does not take the digest of an image. The caller removes the folder.
+// singleImage makes a folder with an OCI layout that contains one image of another layout,
+// because syft cannot select an image by digest. The caller removes the folder.
 func singleImage(from string, manifest v1.Hash) (dir string, err error) {
 	l, err := layout.Open(from)
 	if err != nil {

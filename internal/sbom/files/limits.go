@@ -10,9 +10,9 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// A watch measures what this program uses while it reads an image, and ends it at a
-// limit: syft unpacks archives within archives without a limit. It counts the bytes that
-// are written, since archives may lie about their size.
+// A watch measures the memory and disk that this program uses while it reads an image, and ends
+// it at a limit, because syft unpacks nested archives without a limit. It counts the written
+// bytes, because archives may lie about their size.
 type watch struct {
 	limits sbom.Limits
 	ended  chan struct{}
@@ -35,7 +35,8 @@ func newWatch(limits sbom.Limits, end func(error)) (*watch, error) {
 	return w, nil
 }
 
-// unpacked ends the step that writes the image's own files: they are what was written.
+// unpacked ends the step that writes the image's own files. The bytes written so far are their
+// size.
 func (w *watch) unpacked() error {
 	now, err := written()
 	if err != nil {
@@ -44,9 +45,9 @@ func (w *watch) unpacked() error {
 	return w.holds(now - w.before)
 }
 
-// holds says how many bytes the image's own files have. The step that follows unpacks the
-// archives in them. syft copies an archive before it unpacks it, so that the size of the image
-// may be written once more.
+// holds sets the size in bytes of the image's own files. The next step unpacks the archives in
+// them. syft copies an archive before it unpacks it, so the image's size may be written once
+// more.
 func (w *watch) holds(size int64) error {
 	now, err := written()
 	w.mu.Lock()
@@ -74,7 +75,7 @@ func (w *watch) run(end func(error)) {
 	}
 }
 
-// check gives an error if a limit is reached.
+// check returns an error if a limit is reached.
 func (w *watch) check() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -90,7 +91,7 @@ func (w *watch) check() error {
 
 func (w *watch) end() { close(w.ended) }
 
-// written gives how many bytes this process has written.
+// written returns how many bytes this process has written.
 // https://docs.kernel.org/filesystems/proc.html#proc-pid-io-display-the-io-accounting-fields
 func written() (bytes int64, err error) {
 	text, err := os.ReadFile("/proc/self/io")

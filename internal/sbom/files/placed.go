@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// imageOf is an image that has a store path at its places, and nothing else. Its files
-// are read where they are in the store, and not copied first.
+// imageOf returns an image that contains only a store path, at its places. Its files are read
+// from the store, and not copied first.
 func imageOf(from sbom.PlacedPath) (*image.Image, error) {
 	p := placed{image.NewFileCatalog(), &image.Layer{Metadata: image.LayerMetadata{Digest: from.StorePath}}, filetree.New()}
 	for _, place := range from.Where {
@@ -37,7 +37,7 @@ func imageOf(from sbom.PlacedPath) (*image.Image, error) {
 	}
 	union := filetree.NewUnionFileTree()
 	union.PushTree(p.tree)
-	squashed, err := union.Squash() // which removes what hides files of lower layers
+	squashed, err := union.Squash() // Squash removes entries that hide files of lower layers
 	if err != nil {
 		return nil, err
 	}

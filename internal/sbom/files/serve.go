@@ -10,13 +10,13 @@ import (
 
 // Serve answers questions about files until the input ends.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	go func() { _, _ = licenseScanner() }() // takes most of a second: start with the first question
+	go func() { _, _ = licenseScanner() }() // takes almost a second: start with the first question
 	return inspect.Serve(in, out, func(question sbom.Question, end func(error)) (sbom.Answer, error) {
 		return answerTo(ctx, question, end)
 	})
 }
 
-// answerTo answers a question. At a limit it calls end, since syft cannot be interrupted.
+// answerTo answers a question. At a limit it calls end, because syft cannot be interrupted.
 func answerTo(ctx context.Context, question sbom.Question, end func(error)) (answer sbom.Answer, err error) {
 	if len(question.StorePaths) > 0 {
 		answer.Documents, err = fromStorePaths(ctx, question.StorePaths, question.Limits, end)

@@ -11,8 +11,8 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// fromStorePaths lists the packages in each of several store paths, which it hashes meanwhile.
-// At a limit it calls end.
+// fromStorePaths lists the packages in each of several store paths, and hashes the paths
+// meanwhile. At a limit it calls end.
 func fromStorePaths(ctx context.Context, paths []sbom.PlacedPath, limits sbom.Limits, end func(error)) (documents []*sbom.Document, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -47,15 +47,15 @@ func fromStorePaths(ctx context.Context, paths []sbom.PlacedPath, limits sbom.Li
 	return documents, nil
 }
 
-// storeFileResult is what storeFile returns.
+// storeFileResult has the results of storeFile.
 type storeFileResult struct {
 	sbom.File
 	err error
 }
 
-// fromStorePath lists the packages in a store path. syft sees nothing else of the image, so
-// that the result depends only on the content of the path: in a whole image it names packages
-// after the distribution, follows links into other packages, and drops one package in favour of
+// fromStorePath lists the packages in a store path. syft sees nothing else of the image, so the
+// result depends only on the content of the path. In a whole image, syft names packages after
+// the distribution, follows links into other packages, and drops a package in favour of
 // another.
 func fromStorePath(ctx context.Context, path sbom.PlacedPath, w *watch) (*sbom.Document, error) {
 	placed, err := imageOf(path)

@@ -12,8 +12,8 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// licenseTexts reads the files of an image of an OCI layout that have the texts of licenses,
-// by their absolute paths.
+// licenseTexts returns the license texts in the files of an image of an OCI layout, by their
+// absolute paths.
 func licenseTexts(ctx context.Context, layout string, subject sbom.Subject, w *watch) (map[string]string, error) {
 	source, done, err := openLayout(ctx, layout, subject)
 	if err != nil {
@@ -43,7 +43,7 @@ func licenseTexts(ctx context.Context, layout string, subject sbom.Subject, w *w
 	return texts, ctx.Err()
 }
 
-// readText reads a file; "" if it is a folder or too large.
+// readText reads a file. It returns "" for a folder and for a file that is too large.
 func readText(resolver file.Resolver, location file.Location) (string, error) {
 	metadata, err := resolver.FileMetadataByLocation(location)
 	if err != nil || !metadata.Mode().IsRegular() || metadata.Size() > license.MaxText {

@@ -21,8 +21,8 @@ type database struct {
 	provider *provider
 }
 
-// openDatabase opens the database in a folder. It makes the indexes first if index is true:
-// the distributed file has none. Errors are of one line.
+// openDatabase opens the database in a folder. If index is true, it makes the indexes first,
+// because the distributed file has none. Errors have one line.
 func openDatabase(dir string, index bool) (*database, error) {
 	d := &database{dir: dir}
 	if err := checkFile(filepath.Join(dir, v6.VulnerabilityDBFileName)); err != nil {
@@ -63,8 +63,8 @@ func openDatabase(dir string, index bool) (*database, error) {
 	return d, nil
 }
 
-// checkPackages refuses a database whose vulnerabilities are of no package: nothing would ever
-// be found.
+// checkPackages refuses a database whose vulnerabilities have no packages, because a scan would
+// find nothing.
 func (d *database) checkPackages() error {
 	packages, err := d.reader.GetAffectedPackages(nil, &v6.GetPackageOptions{Limit: 1})
 	if len(packages) > 0 || err != nil {
@@ -77,7 +77,8 @@ func (d *database) checkPackages() error {
 	return errors.New("its vulnerabilities name no package")
 }
 
-// unlessLimited is an error of a query, but for the one that says that there is more.
+// unlessLimited returns the error of a query, or nil if the error only says that there are more
+// results.
 func unlessLimited(err error) error {
 	if errors.Is(err, v6.ErrLimitReached) {
 		return nil
@@ -85,7 +86,7 @@ func unlessLimited(err error) error {
 	return err
 }
 
-// checkFile tells files that are no database of SQLite.
+// checkFile refuses files that are not SQLite databases.
 // https://www.sqlite.org/fileformat2.html#the_database_header
 func checkFile(name string) error {
 	f, err := os.Open(name)
@@ -108,7 +109,7 @@ func (d *database) fail(err error) error {
 	return d.broken(err)
 }
 
-// broken describes an error that reading the database gave.
+// broken describes an error from reading the database.
 func (d *database) broken(err error) error {
 	return fmt.Errorf("the vulnerability database cannot be read: %w", err)
 }
@@ -119,8 +120,8 @@ func (d *database) close() {
 	}
 }
 
-// provider remembers the first error of the database. grype logs such an error, and goes on
-// as if the database had nothing.
+// provider stores the first error of the database, because grype only logs such an error and
+// continues as if the database were empty.
 type provider struct {
 	vulnerability.Provider
 	err error

@@ -65,7 +65,7 @@ func (d *database) answer(ctx context.Context, components []scan.Component) (sca
 	d.provider.err = nil
 	found, _, err := (&grype.VulnerabilityMatcher{VulnerabilityProvider: d.provider, Matchers: matchers}).
 		FindMatchesContext(ctx, packages, pkg.Context{})
-	if err = cmp.Or(d.provider.err, err); err != nil { // grype logs most errors, and goes on
+	if err = cmp.Or(d.provider.err, err); err != nil { // grype logs most errors and continues
 		return answer, d.broken(err)
 	}
 	for _, m := range found.Sorted() {
@@ -76,7 +76,7 @@ func (d *database) answer(ctx context.Context, components []scan.Component) (sca
 	return answer, nil
 }
 
-// by tells how a match was made.
+// by returns how a match was made.
 func by(details match.Details, guessed bool) scan.By {
 	isCPE := func(d match.Detail) bool { return d.Type == match.CPEMatch }
 	switch {

@@ -14,13 +14,13 @@ import (
 	"github.com/libresh/libre/internal/scan"
 )
 
-// packagesOf makes packages as grype makes them of an SBOM's component. guessed says that
-// the CPEs were made from its name, as syft makes them. There is none for a component without
-// a version, or if nothing tells what its name is a name of.
+// packagesOf makes the packages of an SBOM's component as grype does. guessed reports whether
+// the CPEs were made from the component's name, as syft makes them. A component without a
+// version or a known ecosystem has no packages.
 //
-// The matchers of most ecosystems ignore CPEs, since syft guesses one for every package. Those
-// of our SBOMs are stated: they are searched for by a second package. The Go standard library
-// has better data of its own.
+// The matchers of most ecosystems ignore CPEs, because syft guesses one for every package. The
+// CPEs in our SBOMs are stated by definitions or the package set, so a second package searches
+// for them. The Go standard library has better data of its own.
 func packagesOf(c scan.Component) (all []pkg.Package, guessed bool) {
 	found := syft.Package{Name: c.Name, Version: c.Version, Type: syft.Type(c.Type), PURL: c.PURL, Language: syft.LanguageFromPURL(c.PURL)}
 	if !slices.Contains(syft.AllPkgs, found.Type) {
@@ -53,12 +53,12 @@ func packagesOf(c scan.Component) (all []pkg.Package, guessed bool) {
 	return all, guessed
 }
 
-// foundByCPE reports whether no ecosystem's data has packages of a type, so that only a CPE
-// can find them.
+// foundByCPE reports whether packages of a type are in no ecosystem's data, so only a CPE can
+// find them.
 func foundByCPE(t syft.Type) bool { return t == syft.NixPkg || t == syft.BinaryPkg }
 
-// addDistribution reads what a package URL says of the distribution and the source package,
-// as grype does of SBOMs: pkg:deb/debian/libssl3@3.0.17-1?distro=debian-12&upstream=openssl.
+// addDistribution adds the distribution and the source package from a package URL, as grype
+// does for SBOMs: pkg:deb/debian/libssl3@3.0.17-1?distro=debian-12&upstream=openssl.
 func addDistribution(p *pkg.Package, purl packageurl.PackageURL, _ syft.Package) {
 	qualifiers := purl.Qualifiers.Map()
 	if name, version := distro.ParseDistroString(qualifiers[syft.PURLQualifierDistro]); name != "" {

@@ -1,5 +1,5 @@
-// Package scantest writes vulnerability databases for tests, with grype's own writer, so
-// that libre and grype read them.
+// Package scantest writes vulnerability databases for tests. It uses grype's own writer, so
+// both libre and grype can read them.
 package scantest
 
 import (
@@ -22,18 +22,18 @@ type Record struct {
 	EPSS     float64
 	KEV      bool
 
-	Ecosystem string // of the package, in syft's words: go-module, npm, python, deb; if it is empty, CPE says which
+	Ecosystem string // of the package, in syft's words: go-module, npm, python, deb; empty if the record is by CPE
 	Package   string
 	CPE       string // cpe:2.3:a:VENDOR:PRODUCT:*:…
 	Distro    string // of a deb or apk package: debian 12
 
 	Affected    string // range of versions: < 1.2.3, or >= 1.0, < 1.2
 	FixedIn     string // version; empty if there is none
-	Format      string // of versions; found from the ecosystem if it is empty
+	Format      string // of versions; if it is empty, found from the ecosystem
 	Description string
 }
 
-// Write writes a database of records into a folder, built at a time.
+// Write writes a database of records into a folder. built is the time at which it was made.
 func Write(dir string, built time.Time, records ...Record) error {
 	w, err := v6.NewWriter(v6.Config{DBDirPath: dir})
 	if err != nil {
@@ -98,7 +98,7 @@ func (r Record) vulnerability() *v6.VulnerabilityHandle {
 	}
 }
 
-// provider is where a record would come from: it names the data of a distribution.
+// provider returns the origin of a record, which names the data of a distribution.
 func (r Record) provider() *v6.Provider {
 	captured := time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC)
 	name := "github"

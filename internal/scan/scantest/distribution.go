@@ -14,7 +14,7 @@ import (
 )
 
 // Publish writes the database in a folder as grype distributes it, for a file server:
-// v6/latest.json and the archive that it names. It gives the archive's path.
+// v6/latest.json and the archive that it names. It returns the archive's path.
 func Publish(to, dir string) (archive string, err error) {
 	folder := filepath.Join(to, "v6")
 	if err := os.MkdirAll(folder, 0o755); err != nil {

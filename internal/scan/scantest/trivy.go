@@ -21,8 +21,8 @@ var trivySources = map[string]string{
 	"python":    "pip::GitHub Security Advisory Pip",
 }
 
-// WriteTrivy writes Trivy's database of records into its cache folder. Trivy knows a
-// vulnerability by one ID: the first of a record's that is a CVE's, else the record's own.
+// WriteTrivy writes a database of records in Trivy's format into Trivy's cache folder. Trivy
+// knows a vulnerability by one ID: the record's first CVE ID, or else the record's own.
 // https://github.com/aquasecurity/trivy-db/blob/main/pkg/db/db.go
 func WriteTrivy(cache string, records ...Record) error {
 	dir := filepath.Join(cache, "db")

@@ -24,8 +24,8 @@ type Reader = refusal
 // Writer would compress.
 type Writer = refusal
 
-// NewReader gives a reader that fails.
+// NewReader returns a reader that fails.
 func NewReader(io.Reader) *Reader { return &Reader{} }
 
-// NewWriterLevel gives a writer that fails.
+// NewWriterLevel returns a writer that fails.
 func NewWriterLevel(io.Writer, int) *Writer { return &Writer{} }

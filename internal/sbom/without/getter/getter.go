@@ -56,7 +56,7 @@ type Decompressor any
 // Decompressors is empty.
 var Decompressors = map[string]Decompressor{}
 
-// LimitedDecompressors gives no decompressors.
+// LimitedDecompressors returns no decompressors.
 func LimitedDecompressors(int, int64) map[string]Decompressor { return Decompressors }
 
 // WithDecompressors does nothing.

@@ -11,11 +11,11 @@ type Color string
 // Style would be the style of a text.
 type Style struct{}
 
-// NewStyle gives the only style.
+// NewStyle returns the only style.
 func NewStyle() Style { return Style{} }
 
 // Foreground does nothing.
 func (s Style) Foreground(Color) Style { return s }
 
-// Render gives the text unchanged.
+// Render returns the text unchanged.
 func (Style) Render(text ...string) string { return strings.Join(text, " ") }

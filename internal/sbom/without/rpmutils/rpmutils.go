@@ -25,7 +25,7 @@ const (
 // ReadRpm fails.
 func ReadRpm(io.Reader) (*Rpm, error) { return nil, ErrNoPackageFiles }
 
-// GetFileAlgoName gives no name.
+// GetFileAlgoName returns no name.
 func GetFileAlgoName(int) string { return "" }
 
 type (

@@ -17,7 +17,7 @@ type Table struct{}
 // Option would configure a table.
 type Option struct{}
 
-// NewTable gives a table that cannot be printed.
+// NewTable returns a table that cannot be printed.
 func NewTable(io.Writer, ...Option) *Table { return &Table{} }
 
 // Bulk fails.

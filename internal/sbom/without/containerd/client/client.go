@@ -1,7 +1,7 @@
-// Package client stands in for github.com/containerd/containerd/v2/client, by which
-// stereoscope, a part of syft, asks a daemon for images. libre gives it folders and has
-// no business with daemons: the real one is a tenth of what libre-inspect would be made
-// of. This one has the names that stereoscope uses, and refuses to connect.
+// Package client replaces github.com/containerd/containerd/v2/client, with which stereoscope, a
+// part of syft, gets images from a daemon. libre gives it folders only, and the real package
+// would be a tenth of libre-inspect. This package has the names that stereoscope needs; every
+// connection fails.
 package client
 
 import (
@@ -17,13 +17,13 @@ import (
 	"github.com/containerd/containerd/v2/core/remotes/docker"
 )
 
-// ErrNoDaemon is what every call ends with.
+// ErrNoDaemon is the error of every call.
 var ErrNoDaemon = errors.New("libre-inspect asks no daemon")
 
-// Client would be connected to a daemon.
+// Client would be a connection to a daemon.
 type Client struct{}
 
-// New refuses.
+// New fails.
 func New(string, ...any) (*Client, error) { return nil, ErrNoDaemon }
 
 func (*Client) Close() error                                              { return ErrNoDaemon }
@@ -35,7 +35,7 @@ func (*Client) Export(context.Context, io.Writer, ...archive.ExportOpt) error {
 	return ErrNoDaemon
 }
 
-// Image would be one of the daemon's.
+// Image would be an image of the daemon.
 type Image interface {
 	Name() string
 	Target() ocispec.Descriptor
@@ -43,7 +43,7 @@ type Image interface {
 	Size(context.Context) (int64, error)
 }
 
-// RemoteOpt would be an option of pulling.
+// RemoteOpt would be an option for a pull.
 type RemoteOpt func()
 
 func WithPlatform(string) RemoteOpt             { return nil }

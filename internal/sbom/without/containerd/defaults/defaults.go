@@ -1,4 +1,4 @@
-// Package defaults has no address of a daemon.
+// Package defaults is almost empty: there is no daemon, so it has no address.
 package defaults
 
 const DefaultAddress = ""

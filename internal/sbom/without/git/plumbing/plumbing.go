@@ -1,4 +1,4 @@
-// Package plumbing has the names of references that git refuses to look up.
+// Package plumbing has the names of references. Package git looks up none.
 package plumbing
 
 type (

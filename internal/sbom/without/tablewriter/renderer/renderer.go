@@ -1,5 +1,5 @@
-// Package renderer has the name of what would print a table.
+// Package renderer has the name of a printer of tables.
 package renderer
 
-// NewBlueprint gives nothing.
+// NewBlueprint returns nil.
 func NewBlueprint() any { return nil }

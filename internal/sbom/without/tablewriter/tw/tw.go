@@ -33,5 +33,5 @@ type (
 	}
 )
 
-// NewSymbols gives none.
+// NewSymbols returns nil.
 func NewSymbols(any) any { return nil }

@@ -1,4 +1,4 @@
-// Package content has what client needs of the daemon's blobs.
+// Package content has the names for the daemon's blobs that package client needs.
 package content
 
 import (
@@ -10,7 +10,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// Store would be the daemon's.
+// Store would be the daemon's store.
 type Store interface {
 	Info(context.Context, digest.Digest) (Info, error)
 	ListStatuses(context.Context, ...string) ([]Status, error)
@@ -27,7 +27,7 @@ type Status struct {
 	StartedAt, UpdatedAt time.Time
 }
 
-// ReadBlob refuses.
+// ReadBlob fails.
 func ReadBlob(context.Context, Store, ocispec.Descriptor) ([]byte, error) {
 	return nil, errors.New("libre-inspect asks no daemon")
 }

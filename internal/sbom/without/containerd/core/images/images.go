@@ -1,4 +1,4 @@
-// Package images has what client needs of images.
+// Package images has the names for images that package client needs.
 package images
 
 import (
@@ -15,13 +15,13 @@ const (
 	MediaTypeDockerSchema2ManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
 )
 
-// Image would be one of the daemon's.
+// Image would be an image of the daemon.
 type Image struct{ Target ocispec.Descriptor }
 
-// Store would be the daemon's.
+// Store would be the daemon's store.
 type Store any
 
-// Handler would be told of what is pulled.
+// Handler would receive the parts of a pull.
 type Handler any
 
 type HandlerFunc func(context.Context, ocispec.Descriptor) ([]ocispec.Descriptor, error)

@@ -1,4 +1,4 @@
-// Package remotes has what stereoscope's progress asks for.
+// Package remotes has the names that stereoscope's progress needs.
 package remotes
 
 import (

@@ -1,4 +1,4 @@
-// Package namespaces has none: there is no daemon.
+// Package namespaces has no namespaces, because there is no daemon.
 package namespaces
 
 import "context"

@@ -1,4 +1,4 @@
-// Package object has what would be in a repository.
+// Package object has the types of a repository's objects.
 package object
 
 import "errors"

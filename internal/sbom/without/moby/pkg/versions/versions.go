@@ -1,3 +1,3 @@
-// Package versions is empty: what would use it has a build tag that libre does not set,
-// but go mod tidy looks for it.
+// Package versions is empty. Only code with a build tag that libre does not set needs it, but
+// go mod tidy looks for it.
 package versions
