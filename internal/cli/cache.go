@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
@@ -14,7 +15,7 @@ import (
 )
 
 // binaryCache is the cache of libre.yaml, nil for none. Its key can be read. A key from a
-// variable is in a file until close is called: Nix takes a file.
+// variable is in a file in memory until close is called: Nix takes a file.
 func (ws *workspace) binaryCache() (cache *nix.BinaryCache, close func(), err error) {
 	set := ws.settings.Cache
 	if set.To == "" {
@@ -26,31 +27,30 @@ func (ws *workspace) binaryCache() (cache *nix.BinaryCache, close func(), err er
 			return nil, nil, err
 		}
 	}
-	if err := nix.CheckCacheKey(cache.KeyFile); err != nil {
+	if err := nix.CheckCacheKey(cache.KeyFile, set.Key); err != nil {
 		close()
 		return nil, nil, err
 	}
 	return cache, close, nil
 }
 
-// keyInFile writes a variable into a file that only this user can read.
+// keyInFile puts a variable into a file in memory, so that a killed run leaves no key behind.
 func keyInFile(variable string) (file string, remove func(), err error) {
 	value := os.Getenv(variable)
 	if value == "" {
 		return "", nil, &fault.Fault{Err: fmt.Errorf("cache.key in libre.yaml is env://%s, which is not set", variable),
 			Fix: "set it to the content of the key's file, or remove cache"}
 	}
-	dir, err := os.MkdirTemp("", "libre-key-")
+	fd, err := unix.MemfdCreate(variable, unix.MFD_CLOEXEC)
 	if err != nil {
+		return "", nil, fmt.Errorf("keeping the key of the cache in memory: %w", err)
+	}
+	key := os.NewFile(uintptr(fd), variable)
+	if _, err := key.WriteString(value); err != nil {
+		key.Close()
 		return "", nil, err
 	}
-	remove = func() { os.RemoveAll(dir) }
-	file = filepath.Join(dir, variable)
-	if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
-		remove()
-		return "", nil, err
-	}
-	return file, remove, nil
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), func() { key.Close() }, nil
 }
 
 // copyToCache copies what was built. Its error does not mean that an image failed.

@@ -51,14 +51,14 @@ func (c BinaryCache) signing() (string, error) {
 
 var errNoKey = errors.New("no secret key of Nix, which is NAME:BASE64")
 
-// CheckCacheKey checks the file of a secret key. Its errors do not quote the file.
-func CheckCacheKey(file string) error {
+// CheckCacheKey checks the file of a secret key, which errors call name. They do not quote it.
+func CheckCacheKey(file, name string) error {
 	content, err := os.ReadFile(file)
 	if err == nil {
 		// https://nixos.org/manual/nix/stable/command-ref/nix-store/generate-binary-cache-key
-		name, encoded, _ := strings.Cut(strings.TrimSpace(string(content)), ":")
-		if key, wrong := base64.StdEncoding.DecodeString(encoded); wrong != nil || len(key) != 64 || name == "" || strings.ContainsAny(name, " \n") {
-			err = fmt.Errorf("%s has %w", file, errNoKey)
+		cache, encoded, _ := strings.Cut(strings.TrimSpace(string(content)), ":")
+		if key, wrong := base64.StdEncoding.DecodeString(encoded); wrong != nil || len(key) != 64 || cache == "" || strings.ContainsAny(cache, " \n") {
+			err = fmt.Errorf("%s has %w", name, errNoKey)
 		}
 	}
 	if err != nil {

@@ -57,7 +57,7 @@ func TestWrongCacheKeys(t *testing.T) {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := CheckCacheKey(file)
+		err := CheckCacheKey(file, file)
 		if (err == nil) != want {
 			t.Errorf("%q: %v", content, err)
 		}
@@ -65,7 +65,7 @@ func TestWrongCacheKeys(t *testing.T) {
 			t.Errorf("%q: %v", content, err)
 		}
 	}
-	if err := CheckCacheKey(filepath.Join(t.TempDir(), "none")); err == nil || strings.Contains(err.Error(), "\n") {
+	if err := CheckCacheKey(filepath.Join(t.TempDir(), "none"), "none"); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("no file: %v", err)
 	}
 }

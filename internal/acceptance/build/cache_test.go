@@ -107,7 +107,7 @@ func TestCacheKeys(t *testing.T) {
 		{"flake.nix", "", "error: git tracks flake.nix, a secret of libre.yaml: "},
 		{"cache.key", "", "error: git tracks cache.key, a secret of libre.yaml: nix would copy it into the store, where every user can read it; git rm --cached cache.key, and add it to .gitignore\n"},
 		{"env://CACHE_KEY", "", "error: cache.key in libre.yaml is env://CACHE_KEY, which is not set; set it to the content of the key's file, or remove cache\n"},
-		{"env://CACHE_KEY", "s3cret", "/CACHE_KEY has no secret key of Nix, which is NAME:BASE64; make one with "},
+		{"env://CACHE_KEY", "s3cret", "env://CACHE_KEY has no secret key of Nix, which is NAME:BASE64; make one with "},
 		{"env://CACHE_KEY", string(key), ""},
 	} {
 		writeFile(t, filepath.Join(c.dir, "libre.yaml"), "cache: {to: \"file://"+cache+"\", key: \""+test.key+"\"}\n")
