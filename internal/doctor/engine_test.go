@@ -29,7 +29,7 @@ func TestDoctorNamesWhatAnEngineHas(t *testing.T) {
 	}
 }
 
-// FOUND is the complete reason, and FIX nothing but what to do.
+// FOUND has the complete reason, and FIX only what to do.
 func TestFixIsNotPartOfTheReason(t *testing.T) {
 	programs := func(versions map[string]string) {
 		dir := t.TempDir()

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// What is missing for libre run is a note with what to type: no other command needs it.
+// A missing server for libre run is a note with the command to type, because no other command
+// needs it.
 func TestServersOfThisMachineAreNamed(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for engine, want := range map[string]string{

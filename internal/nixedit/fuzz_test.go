@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// parses asks the real Nix.
+// parses reports whether the real Nix can parse a file.
 func parses(t testing.TB, file string) bool {
 	t.Helper()
 	cmd := exec.Command("nix-instantiate", "--parse", file)
@@ -22,7 +22,7 @@ func parses(t testing.TB, file string) bool {
 	return err == nil
 }
 
-// mutant puts a piece of one file into another, in place of a piece.
+// mutant replaces a piece of one file by a piece of another.
 func mutant(random *rand.Rand, src, other []byte) []byte {
 	cut := func(s []byte, most int) (from, to int) {
 		from = random.IntN(len(s) + 1)
@@ -62,7 +62,7 @@ func setAny(t testing.TB, src []byte, pick uint32) ([]byte, bool) {
 	set := sets[int(pick%uint32(len(sets)))]
 	found, err := Find(src, set.Attribute)
 	if err != nil {
-		return nil, false // its name needs more than this test's quoting
+		return nil, false // this test cannot quote its name
 	}
 	changed, err := Apply(map[string][]byte{"x.nix": src}, set)
 	check(t, err)
@@ -82,9 +82,9 @@ func names(b *binding) []string {
 	return all
 }
 
-// Whatever the bytes: nothing outside the literal changes, the result reads as
-// before but for the new value, and tokens with blanks between them are the file.
-// What Nix took before, it takes.
+// For any bytes, nothing outside the literal changes, the result reads as before except for the
+// new value, and tokens with the space between them are the whole file. If Nix accepted the
+// file before, it accepts the result.
 func FuzzSet(f *testing.F) {
 	for _, src := range corpus(f) {
 		f.Add(src, uint32(len(src)))
@@ -125,8 +125,8 @@ func FuzzSet(f *testing.F) {
 	})
 }
 
-// Whatever the bytes: a patch that is added to any attribute is there, and what Nix took
-// before, it takes.
+// For any bytes, a patch that is added to any attribute is in the result. If Nix accepted the
+// file before, it accepts the result.
 func FuzzPatches(f *testing.F) {
 	for _, src := range corpus(f) {
 		f.Add(src, uint32(len(src)))
@@ -170,7 +170,7 @@ func (f *file) hasPatch() bool {
 	return !f.root.walk(func(n *node) bool { return !f.isPatch(n, "./patches/CVE-2026-1234.patch") })
 }
 
-// written returns the name of a new file with a text.
+// written writes a text to a new file, and returns its name.
 func written(t testing.TB, dir string, text []byte) string {
 	t.Helper()
 	file, err := os.CreateTemp(dir, "*.nix")

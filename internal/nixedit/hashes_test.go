@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Hashes are found by their form, and empty ones by their name; nothing else is taken for one.
+// Hashes are found by their form, and empty ones by their name. Nothing else is read as a hash.
 func TestHashes(t *testing.T) {
 	const known = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 	src := `{ pkgs, version, ... }: rec {
@@ -35,7 +35,7 @@ func TestHashes(t *testing.T) {
 	}
 }
 
-// Each hash that is found can be set where it was found.
+// Each hash can be set at the place where it was found.
 func TestHashesCanBeSet(t *testing.T) {
 	src := []byte(`{ a.hash = ""; b = { hash = ""; }; c.vendorHash = ""; }`)
 	all, err := Hashes("x.nix", src)

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 )
 
-// needNix skips a test on a machine without Nix, unless all tests are asked for.
+// needNix skips a test on a machine without Nix, unless all tests must run.
 func needNix(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("nix-instantiate"); err != nil {
@@ -40,12 +40,12 @@ func nixInstantiate(t testing.TB, args ...string) ([]byte, error) {
 	return out, err
 }
 
-// leaf is an attribute of an evaluated file that is no set.
+// leaf is an attribute of an evaluated file that is not a set.
 type leaf struct {
 	Path     []string
 	Position *catalog.Position
 	Type     string
-	Value    any // of a string or an integer
+	Value    any // for a string or an integer
 }
 
 func (l leaf) attribute() Attribute {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// otherNames are attributes whose names do not stand where they are defined.
+// otherNames are attributes whose names are not written where they are defined.
 var otherNames = []string{
 	"testdata/interpolated.nix attr.1.0",
 	"testdata/interpolated.nix attr.v1.0",
@@ -21,7 +21,7 @@ var otherNames = []string{
 	"testdata/quoted.nix interpolated",
 }
 
-// Nix says where each attribute is and what it is; Find has to agree.
+// Nix returns the place and the kind of each attribute. Find must agree.
 func TestFindAgreesWithNix(t *testing.T) {
 	needNix(t)
 	files := corpus(t)
@@ -71,9 +71,9 @@ func offsetOf(t *testing.T, src []byte, found Found) int {
 	return f.lines[found.Literal.Line-1] + found.Literal.Column - 1
 }
 
-// Each attribute of the corpus that can be set is set, one at a time: the file
-// parses, the attribute has the new value in Nix, those written as literals
-// elsewhere have theirs, and no byte outside the literal differs.
+// Each attribute of the corpus that can be set is set, one at a time. Then the file parses, the
+// attribute has the new value in Nix, other attributes that are written as literals keep their
+// values, and no byte outside the literal differs.
 func TestSetAgreesWithNix(t *testing.T) {
 	needNix(t)
 	files := corpus(t)
@@ -140,7 +140,7 @@ func TestSetAgreesWithNix(t *testing.T) {
 	t.Logf("%d edits of %d files", len(paths), len(files))
 }
 
-// sameOutside compares all bytes but those of the literal at an offset of before.
+// sameOutside compares all bytes outside the literal at an offset of before.
 func sameOutside(t testing.TB, before, after []byte, literal int, text string) {
 	t.Helper()
 	f, err := open("", before)
@@ -162,8 +162,8 @@ func sameOutside(t testing.TB, before, after []byte, literal int, text string) {
 	}
 }
 
-// Files of the corpus with a piece of another in them: where Nix takes the file,
-// it takes the edited one.
+// In each file of the corpus, a piece is replaced by a piece of another file. If Nix accepts
+// the file, it accepts the edited one.
 func TestEditedMutantsParse(t *testing.T) {
 	needNix(t)
 	files := corpus(t)

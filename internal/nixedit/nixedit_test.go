@@ -18,7 +18,7 @@ const (
 
 var newDigest = "sha256:" + strings.Repeat("0f", 32)
 
-// mark takes the ‸ out of a source, and gives its place.
+// mark removes the ‸ from a source, and returns its place.
 func mark(t testing.TB, src string) (string, catalog.Position) {
 	t.Helper()
 	before, after, ok := strings.Cut(src, "‸")
@@ -29,7 +29,7 @@ func mark(t testing.TB, src string) (string, catalog.Position) {
 	return before + after, catalog.Position{File: "apps/docs/default.nix", Line: line + 1, Column: len(before) - strings.LastIndex(before, "\n")}
 }
 
-// ‸ is the attribute's place.
+// ‸ marks the attribute's place.
 func TestFind(t *testing.T) {
 	tests := []struct {
 		path, src, want string

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// entry is what P stands for in the tests.
+// entry is the text that P stands for in the tests.
 const entry = `{ file = ./patches/CVE-2026-1234.patch; fixes = [ "CVE-2026-1234" "GHSA-4xqx-pqpj-9fqw" ]; origin = "https://example.org/abc.patch"; }`
 
 func aPatch(t testing.TB) Patch {
@@ -179,8 +179,8 @@ func TestDropPatchOfAnyForm(t *testing.T) {
 	}
 }
 
-// What is added is there in Nix, last, and all else is as before; dropped again, the file is
-// as before.
+// In Nix, an added patch is the last one, and everything else is as before. After it is dropped
+// again, the file is as before.
 func TestPatchesAgreeWithNix(t *testing.T) {
 	needNix(t)
 	p := aPatch(t)

@@ -22,7 +22,7 @@ func TestRenamePin(t *testing.T) {
 		if got := applied(src, RenamePin{place, test.name}); got != test.want {
 			t.Errorf("%s\n got %s\nwant %s", test.src, got, test.want)
 		}
-		// Several pins may be written in one place, and get another digest, too.
+		// Several pins may be written in one place, and may also get another digest.
 		if got := applied(src, RenamePin{place, test.name}, RenamePin{place, test.name}); got != test.want {
 			t.Errorf("twice: %s\n got %s\nwant %s", test.src, got, test.want)
 		}

@@ -25,7 +25,7 @@ func client(t *testing.T, environment map[string]string) *upstream.Client {
 	return client
 }
 
-// The repository's own server may be private, and answers with anything.
+// The repository's own server may be private, and may answer with any type.
 func TestFetchOfAServerThatAnswersWithAnything(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -66,8 +66,8 @@ func TestFetchOfAServerThatAnswersWithAnything(t *testing.T) {
 	}
 }
 
-// A private repository needs the login that its source needs, and neither the user's settings
-// of git nor those of a pull request change what is read.
+// A private repository needs the login of its source. Neither the user's git settings nor those
+// of a pull request change what is read.
 func TestFetchOfACommitOfAPrivateRepository(t *testing.T) {
 	testkit.Require(t, "git")
 	home := t.TempDir()
@@ -104,7 +104,7 @@ func TestFetchOfACommitOfAPrivateRepository(t *testing.T) {
 	}
 }
 
-// An error names the URL once, whoever finds that it cannot be fetched.
+// An error names the URL once, whichever part of libre cannot fetch it.
 func TestFetchNamesTheURLOnce(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()

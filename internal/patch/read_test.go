@@ -80,8 +80,8 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// mail is a commit as git and forges write it, with texts in its message that programs take
-// for diffs.
+// mail is a commit as git and forges write it. Its message contains texts that programs read as
+// diffs.
 const mail = `From 4f2a9c1d0e8b7a6f5e4d3c2b1a09f8e7d6c5b4a3 Mon Sep 17 00:00:00 2001
 From: Ada Lovelace <ada@example.org>
 Date: Tue, 3 Nov 2026 10:00:00 +0100
@@ -149,7 +149,7 @@ func TestReadWritesThePatchAnew(t *testing.T) {
 	}
 }
 
-// Both patch programs that build change what was checked, and nothing else.
+// Both patch programs that are used in builds change what was checked, and nothing else.
 func TestPatchProgramsAgree(t *testing.T) {
 	testkit.Require(t, "patch", "busybox")
 	for name, text := range map[string]string{
@@ -213,8 +213,8 @@ func TestParseIDs(t *testing.T) {
 	}
 }
 
-// Whatever the bytes: what is read names files inside of a source, and is read again as the
-// same.
+// For any bytes, an accepted patch only names files inside of a source, and is the same when it
+// is read again.
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{simple, mail, git("new file mode 120000\n", simple), "--- \"a/\\303\\244\"\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n", "diff --git a/x b/y\nrename from x\n",
 		git("GIT binary patch\nliteral 1\nIcmZPo000310RR91\n", "")} {

@@ -22,7 +22,8 @@ func TestShardsAreReadOrRefused(t *testing.T) {
 	}
 }
 
-// Each group is in exactly one shard, whatever else there is, and no shard has most of them.
+// Each group is in exactly one shard, regardless of the other groups, and no shard has most of
+// them.
 func TestEachGroupIsInOneShard(t *testing.T) {
 	counts := map[int]int{}
 	for n := range 800 {

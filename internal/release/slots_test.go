@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Who finds no free slot says so, gets the next one, and does not wait after an interruption.
+// An image that finds no free slot reports that it waits, gets the next slot, and stops waiting
+// after an interruption.
 func TestSlotsAreTakenInTurn(t *testing.T) {
 	slots := make(Slots, 1)
 	var reasons []string

@@ -79,10 +79,10 @@ func BenchmarkSBOM(b *testing.B) {
 	}
 }
 
-// measured is the time of a run, and that of the processors for its programs.
+// measured has the elapsed time of a run, and the CPU time of its programs.
 type measured struct{ clock, processor time.Duration }
 
-// timed returns the time that a new scanner takes, with its start.
+// timed returns the time that a new scanner takes, including its start.
 func timed(b *testing.B, run func(*Scanner) error) measured {
 	before, begin := usedBy(b, unix.RUSAGE_CHILDREN), time.Now()
 	s := scanner(b)
@@ -93,7 +93,7 @@ func timed(b *testing.B, run func(*Scanner) error) measured {
 	return measured{time.Since(begin), usedBy(b, unix.RUSAGE_CHILDREN) - before}
 }
 
-// shorter is the best of both runs.
+// shorter returns the smaller times of two runs.
 func shorter(best, next measured) measured {
 	if best == (measured{}) {
 		return next

@@ -102,7 +102,7 @@ func TestFromClosureWithTools(t *testing.T) {
 	}
 }
 
-// What becomes the root directory is at its own path too if something refers to it.
+// The path of the root directory is also at its own path if another path refers to it.
 func TestRootAtItsPath(t *testing.T) {
 	closure, root := smallClosure()
 	d, err := FromClosure(subject("docs"), append(closure, pathInfo("f", "debug-tools", root)), root, storePath("f", "debug-tools"))

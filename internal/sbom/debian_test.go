@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// The packages of an image with the database of this machine's dpkg are those that dpkg lists.
-// Nearly all have a licence, from their copyright files, and a maintainer.
+// An image with the database of this machine's dpkg has the packages that dpkg lists. Nearly
+// all have a licence, from their copyright files, and a maintainer.
 func TestDebianPackagesAreThoseOfDpkg(t *testing.T) {
 	testkit.Require(t, "dpkg-query")
 	out, err := exec.Command("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\n").Output()

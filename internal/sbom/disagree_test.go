@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A license that is declared for the application or for a package is compared with what the
-// package set, a module's text or a package's own metadata says of the same thing, and of no other.
+// The declared license of the application or a package is compared with the license of the same
+// thing in the package set, a module's text or a package's own metadata, and with no other.
 func TestDeclaredLicensesDisagree(t *testing.T) {
 	program, requests := storePath("b", "docs-1.2.3"), storePath("c", "python3.12-typing-extensions-4.0")
 	npm := func(name, version, license string) Component {

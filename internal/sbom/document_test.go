@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// smallClosure returns a server that needs a library and certificates.
+// smallClosure returns the closure of a server that needs a library and certificates.
 func smallClosure() (closure []nix.PathInfo, root string) {
 	libc, certs := storePath("a", "glibc-2.40-66"), storePath("c", "cacert")
 	server := storePath("b", "my+server-1.2.3")
@@ -26,7 +26,7 @@ func smallClosure() (closure []nix.PathInfo, root string) {
 	}, storePath("d", "docs-server-root")
 }
 
-// smallFindings returns what might be found in them: one module in two of them.
+// smallFindings returns possible findings in smallClosure: one module in two store paths.
 func smallFindings() Findings {
 	server, libc, root := storePath("b", "my+server-1.2.3"), storePath("a", "glibc-2.40-66"), storePath("d", "docs-server-root")
 	mod := Component{ID: "pkg:golang/example.org/mod@v1.0.0", Name: "example.org/mod", Version: "v1.0.0", Type: "go-module",
@@ -44,7 +44,7 @@ func smallFindings() Findings {
 	}
 }
 
-// smallMetadata returns what might be known of them: the program is patched.
+// smallMetadata returns possible metadata of smallClosure: the program is patched.
 func smallMetadata() Metadata {
 	return Metadata{
 		Application: Application{
@@ -80,7 +80,7 @@ func findings(all ...Component) *Document {
 	return document
 }
 
-// small returns a whole document of them.
+// small returns a document from these three.
 func small(t *testing.T) *Document {
 	t.Helper()
 	closure, root := smallClosure()
@@ -92,8 +92,9 @@ func small(t *testing.T) *Document {
 	return Merge(store, smallFindings(), nil).Describe(smallMetadata())
 }
 
-// TestGolden: published documents are signed; their bytes must not change for
-// the same image. The golden files are indented, for who reads what changed.
+// TestGolden checks that the bytes of a document do not change for the same image, because
+// published documents are signed. The golden files are indented, so that people can read
+// changes.
 func TestGolden(t *testing.T) {
 	d := small(t)
 	d.Creator = "https://libre.sh"
@@ -211,8 +212,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestStrict: also names from outside that are not tidy, and a document
-// of nothing.
+// TestStrict validates documents with unusual names from outside, and an empty document.
 func TestStrict(t *testing.T) {
 	closure, root := smallClosure()
 	store, err := FromClosure(subject("docs-server-default"), closure, root)

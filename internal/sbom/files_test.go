@@ -125,8 +125,8 @@ func TestFromLayoutErrors(t *testing.T) {
 	nothingLeft(t)
 }
 
-// libre-inspect reads what strangers wrote: it has nothing in it that downloads from
-// clouds, and takes no time to compile it.
+// libre-inspect reads files of strangers. So it contains no code that downloads from clouds,
+// and needs no time to compile it.
 func TestRecogniserHasNoCloudClients(t *testing.T) {
 	info, err := buildinfo.ReadFile(scanner(t).program.Path)
 	if err != nil {
@@ -144,7 +144,7 @@ func TestRecogniserHasNoCloudClients(t *testing.T) {
 	}
 }
 
-// scanner returns the real program, built from here.
+// scanner returns a scanner with the real program, built from this checkout.
 func scanner(t testing.TB) *Scanner {
 	t.Helper()
 	programs, err := testkit.Programs()

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What is taken from a former document is what was found.
+// Findings from a former document are those that were found.
 func TestFindings(t *testing.T) {
 	former := small(t)
 	closure, root := smallClosure()
@@ -67,7 +67,7 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// A document that is read says what was written, byte for byte.
+// A document that is read and written again is the same, byte for byte.
 func TestRead(t *testing.T) {
 	closure, root := smallClosure()
 	store, err := FromClosure(subject("docs"), append(closure, pathInfo("e", "self", storePath("e", "self"))), root)
@@ -123,7 +123,8 @@ func goldenCycloneDX(t testing.TB) []byte {
 	return golden
 }
 
-// What is no document of ours is an error, and what is one is written as it was.
+// A document that libre did not write is an error. One that libre wrote is written again as it
+// was.
 func FuzzRead(f *testing.F) {
 	f.Add(goldenCycloneDX(f))
 	f.Add([]byte(`{"metadata":{"component":{"properties":[{}]}},"components":[{"evidence":{}}],"dependencies":[{}],"compositions":[{}]}`))
@@ -135,7 +136,7 @@ func FuzzRead(f *testing.F) {
 		Merge(document, document.Findings(document), document)
 		again, err := document.CycloneDX()
 		if err != nil {
-			return // it names nothing
+			return // it has no IDs
 		}
 		if id, _ := document.id(); id.URN() != serial {
 			return

@@ -26,7 +26,7 @@ import (
 
 var amd64 = v1.Platform{OS: "linux", Architecture: "amd64"}
 
-// missing skips a test, unless all tests are asked for.
+// missing skips a test, unless all tests must run.
 func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("LIBRE_TEST_ALL") == "1" {
@@ -56,8 +56,8 @@ func pathInfo(char, name string, references ...string) nix.PathInfo {
 	}
 }
 
-// writeImages makes a layout with an index of images, each of one layer with the
-// given files, and gives their manifests' digests.
+// writeImages makes a layout with an index of images, and returns the digests of their
+// manifests. Each image has one layer with the given files.
 func writeImages(t testing.TB, images ...map[string]string) (dir string, manifests []v1.Hash) {
 	t.Helper()
 	dir = t.TempDir()
@@ -115,7 +115,7 @@ func writeImages(t testing.TB, images ...map[string]string) (dir string, manifes
 	return dir, manifests
 }
 
-// goProgram builds the test's program, which has one module in it.
+// goProgram builds the test's program, which contains one module.
 func goProgram(t testing.TB) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "hello")
@@ -160,8 +160,8 @@ func encode(t *testing.T, d *Document) (cyclonedx, spdx []byte) {
 	return cyclonedx, spdx
 }
 
-// validateStrictly has the official library validate the CycloneDX of documents,
-// and the official schema, of which syft has a copy, their SPDX.
+// validateStrictly validates the CycloneDX of documents with the official library, and their
+// SPDX with the official schema, of which syft has a copy.
 func validateStrictly(t *testing.T, documents ...*Document) {
 	t.Helper()
 	syft, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/anchore/syft").Output()

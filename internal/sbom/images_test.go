@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// two returns the SBOMs of two images of one app, which share store paths and have a package of
-// one name each.
+// two returns the SBOMs of two images of one app. The images share store paths, and each has a
+// package with the same name.
 func two(t *testing.T) (server, frontend *Document) {
 	t.Helper()
 	server = small(t)
@@ -80,7 +80,7 @@ func TestMergeImages(t *testing.T) {
 	}
 }
 
-// What BSI TR-03183-2 requires is missing where it is, and nowhere else.
+// MissingForBSI lists each missing field that BSI TR-03183-2 requires, and no other.
 func TestMissingForBSI(t *testing.T) {
 	complete := func() *Document {
 		d := &Document{Subject: subject("docs"), Tools: []Tool{{"libre", "1"}}, Creator: "info@coop.example", License: License{Expression: "MIT"}}

@@ -11,8 +11,8 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// large returns a closure of many store paths, each of which needs the ten before it, and as many
-// packages in them.
+// large returns a document of many store paths, each of which needs the ten before it, with as
+// many packages in them.
 func large(t testing.TB, count int) (*Document, Metadata) {
 	t.Helper()
 	var closure []nix.PathInfo
@@ -41,8 +41,8 @@ func large(t testing.TB, count int) (*Document, Metadata) {
 	return Merge(d, found, nil), m
 }
 
-// usedBy returns the time that this process, or its children that ended, had a processor:
-// others may use the machine too.
+// usedBy returns the CPU time of this process, or of its children that ended, because others
+// may use the machine too.
 func usedBy(t testing.TB, who int) time.Duration {
 	t.Helper()
 	var usage unix.Rusage

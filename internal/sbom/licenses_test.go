@@ -30,10 +30,11 @@ ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF
 OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
 `
 
-// mentions is how a text says that a work is in the public domain, by CC0's address.
+// mentions is the address of CC0. A text that contains it says that a work is in the public
+// domain.
 const mentions = "https://creativecommons.org/publicdomain/zero/1.0/\n"
 
-// The licence of a vendored module is that of the texts at its root.
+// The licence of a vendored module comes from the texts at its root.
 func TestModuleLicenses(t *testing.T) {
 	vendor := t.TempDir()
 	for name, text := range map[string]string{
@@ -94,8 +95,8 @@ example.org/two/sub
 	}
 }
 
-// A store path has the SHA-512 of its NAR, as nix-store dumps it. A package in it has that of
-// its file.
+// A store path has the SHA-512 of its NAR, as nix-store dumps it. A package in it has the
+// SHA-512 of its file.
 func TestFilesAreHashed(t *testing.T) {
 	testkit.Require(t, "nix-store")
 	folder, single := pathInfo("b", "web"), pathInfo("c", "single.conf")

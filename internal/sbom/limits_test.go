@@ -16,7 +16,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// zip makes an archive of so many entries, each of whose content write writes.
+// zipped makes an archive with a number of entries. write writes the content of each.
 func zipped(t *testing.T, entries int, name string, write func(w io.Writer) error) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -51,14 +51,14 @@ type zeroes struct{}
 
 func (zeroes) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// sparse returns a tar of two kilobytes whose one file has so many bytes, all a hole.
+// sparse returns a tar of two kilobytes with one file of the given size, all of it a hole.
 // https://www.gnu.org/software/tar/manual/html_node/PAX-1.html
 func sparse(t *testing.T, name string, size int64) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	records := map[string]string{"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": name, "GNU.sparse.realsize": fmt.Sprint(size)}
-	// The library refuses to write such records: they are written under other names.
+	// The library refuses to write such records, so the test writes them under other names.
 	hidden := map[string]string{}
 	for key, value := range records {
 		hidden[strings.Replace(key, "GNU", "XNU", 1)] = value
@@ -78,8 +78,8 @@ func sparse(t *testing.T, name string, size int64) []byte {
 	return bytes.ReplaceAll(b.Bytes(), []byte("XNU.sparse"), []byte("GNU.sparse"))
 }
 
-// What archives in an image are unpacked to is counted while it is written, and what is
-// read of them into memory, too. Nothing is left, and the next image is read.
+// Bytes that are unpacked from nested archives count while they are written, and bytes that are
+// read into memory count too. Nothing is left behind, and the next image can be read.
 func TestNestedArchivesMeetALimit(t *testing.T) {
 	const limit = 64 << 20
 	jar := func(size int64) []byte { return zipped(t, 1, "big.jar", zeroesOf(size)) }
@@ -90,7 +90,7 @@ func TestNestedArchivesMeetALimit(t *testing.T) {
 	for what, test := range map[string]struct {
 		name    string
 		archive []byte
-		raise   string // the limit that the error names; "": it is not unpacked
+		raise   string // limit that the error names; "" if it is not unpacked
 	}{
 		"a jar of zeroes in a jar":    {"app.jar", jar(300 << 20), "limits.nested"},
 		"many jars in a war":          {"app.war", zipped(t, 50, "WEB-INF/lib/N.jar", zeroesOf(10<<20)), "limits.nested"},

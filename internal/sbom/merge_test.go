@@ -38,7 +38,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// edges returns what each component needs.
+// edges returns the dependencies of each component.
 func edges(d *Document) map[string][]string {
 	all := map[string][]string{}
 	for _, c := range d.Components {
@@ -47,8 +47,8 @@ func edges(d *Document) map[string][]string {
 	return all
 }
 
-// TestMergeTools: a Containerfile image with a debug layer of store paths, which
-// are read on their own.
+// TestMergeTools merges a Containerfile image with a debug layer of store paths, which are read
+// separately.
 func TestMergeTools(t *testing.T) {
 	tools := pathInfo("f", "debug-tools-1")
 	store, err := FromClosure(subject("docs"), append(must(smallClosure()), tools), "", tools.Path)

@@ -21,8 +21,8 @@ func byName(t *testing.T, d *Document, name, inside string) Component {
 	return found[0]
 }
 
-// The main module of the application's program is the application: it has its version, which
-// Go does not write, and its patches. No other component is made for it.
+// The main module of the application's program is the application. It has the application's
+// version, which Go does not write, and its patches. No other component is made for it.
 func TestApplicationIsTheMainModule(t *testing.T) {
 	d := small(t)
 	server := storePath("b", "my+server-1.2.3")
@@ -48,7 +48,7 @@ func TestApplicationIsTheMainModule(t *testing.T) {
 	}
 }
 
-// An application that is no module of a program is a component of its own.
+// An application that is not a module of a program is a separate component.
 func TestApplicationOfItsOwn(t *testing.T) {
 	closure, root := smallClosure()
 	nixImage := func() *Document {

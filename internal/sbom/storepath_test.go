@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/nix"
 )
 
-// store returns a closure whose store paths are in a folder of the test's.
+// store returns a closure whose store paths are in a folder of the test.
 func store(t testing.TB, contents map[string]map[string]string, root string, closure ...nix.PathInfo) *Document {
 	t.Helper()
 	d, err := FromClosure(subject("docs-hello-default"), closure, root)
@@ -39,9 +39,9 @@ func store(t testing.TB, contents map[string]map[string]string, root string, clo
 	return d
 }
 
-// What is found in a store path is what is in it, whatever else is in the image:
-// no distribution that the root directory names, nothing that links lead to, no
-// package of the same name elsewhere.
+// The findings in a store path only depend on the path, regardless of the rest of the image:
+// the distribution in the root directory, the targets of links, and packages with the same name
+// elsewhere.
 func TestFromStorePaths(t *testing.T) {
 	hello, web, lib := pathInfo("b", "hello-1.0"), pathInfo("c", "web"), pathInfo("f", "lib")
 	jar := pathInfo("9", "empty.jar")

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzDatabaseIn reads files that somebody gave as a database or an archive of one.
+// FuzzDatabaseIn reads files that a user names as a database or an archive of one.
 func FuzzDatabaseIn(f *testing.F) {
 	f.Add([]byte("SQLite format 3\x00"))
 	f.Fuzz(func(t *testing.T, file []byte) {
@@ -21,8 +21,8 @@ func FuzzDatabaseIn(f *testing.F) {
 	})
 }
 
-// FuzzListing reads what a server says is its newest database: what is accepted has a
-// checksum, and an archive on the same server.
+// FuzzListing reads a server's listings. An accepted listing has a checksum, and an archive on
+// the same server.
 func FuzzListing(f *testing.F) {
 	f.Add([]byte(`{}`))
 	f.Fuzz(func(t *testing.T, text []byte) {

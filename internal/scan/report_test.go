@@ -50,7 +50,7 @@ func docs() *sbom.Document {
 	)
 }
 
-// scanned looks up a document, which is of docs/backend, with statements of its vex.yaml.
+// scanned scans a document of docs/backend, with the statements of its vex.yaml.
 func scanned(t testing.TB, m *scan.Matcher, opened *scan.Opened, from *sbom.Document) scan.Image {
 	t.Helper()
 	stated, err := vex.Parse("apps/docs/vex.yaml", []byte(statement), now)
@@ -108,7 +108,7 @@ func TestScanGivesTheWayAndTheAnswer(t *testing.T) {
 	}
 }
 
-// The shape of the JSON is a contract.
+// The form of the JSON is a contract.
 func TestReportAsJSON(t *testing.T) {
 	s, opened := opened(t)
 	report := scan.Report{Database: opened.Database, Images: []scan.Image{scanned(t, s.Matcher, opened, docs())}}
@@ -133,7 +133,7 @@ func TestReportAsJSON(t *testing.T) {
 	}
 }
 
-// hostile has texts that somebody chose to break readers, in each field.
+// hostile returns a report whose fields have texts that try to break readers.
 func hostile(t *testing.T) *scan.Report {
 	t.Helper()
 	s, opened := opened(t)
@@ -149,7 +149,7 @@ func hostile(t *testing.T) *scan.Report {
 	if len(image.Findings) < 10 {
 		t.Fatalf("only %d findings", len(image.Findings))
 	}
-	for i := range image.Findings { // what the database says, is somebody's too
+	for i := range image.Findings { // texts of the database may also be hostile
 		image.Findings[i].Description = "\x1b[2J<img src=x> @all " + image.Findings[i].Component.Version
 		image.Findings[i].URL = "javascript:alert(1)"
 	}
@@ -212,7 +212,7 @@ func TestVDRIsValid(t *testing.T) {
 	testkit.Validate(t, "cyclonedx", files...)
 }
 
-// An SBOM of 20,000 components takes seconds, and finds what is in it.
+// A scan of an SBOM with 20,000 components takes seconds, and finds all vulnerabilities.
 func TestManyComponents(t *testing.T) {
 	s, opened := opened(t)
 	from := many(20_000)
@@ -224,7 +224,7 @@ func TestManyComponents(t *testing.T) {
 	t.Logf("%d components: %v", len(from.Components), time.Since(start))
 }
 
-// many has modules, one of 40 of which is vulnerable.
+// many returns a document with n modules. One in 40 is vulnerable.
 func many(n int) *sbom.Document {
 	var all []sbom.Component
 	for i := range n {
@@ -238,7 +238,7 @@ func many(n int) *sbom.Document {
 	return document(all...)
 }
 
-// A limit of memory ends the program, not the machine; the next question is answered.
+// A memory limit ends the program, not the machine. The next question is answered.
 func TestMemoryIsLimited(t *testing.T) {
 	s, opened := opened(t)
 	s.Matcher.Close()
@@ -253,7 +253,7 @@ func TestMemoryIsLimited(t *testing.T) {
 	}
 }
 
-// TestTally counts a vulnerability once, in whatever components, platforms and images it is.
+// TestTally counts a vulnerability once, however many components, platforms and images have it.
 func TestTally(t *testing.T) {
 	finding := func(id, component string, severity scan.Severity, aliases ...string) scan.Finding {
 		return scan.Finding{Vulnerability: scan.Vulnerability{ID: id, Aliases: aliases, Severity: severity}, Component: scan.Found{Name: component}}

@@ -28,7 +28,7 @@ var (
 	}
 )
 
-// database writes one that is as old as age.
+// database writes a database that was built some time ago.
 func database(t testing.TB, age time.Duration) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -54,7 +54,7 @@ func matcher(t testing.TB) *scan.Matcher {
 	return m
 }
 
-// emptyStore makes a store. notes has what it tells.
+// emptyStore makes a store. notes receives its notes.
 func emptyStore(t testing.TB) (s *scan.Store, notes *[]string) {
 	t.Helper()
 	notes = new([]string)
@@ -64,7 +64,7 @@ func emptyStore(t testing.TB) (s *scan.Store, notes *[]string) {
 	}, notes
 }
 
-// distribution serves a database as grype's are, and counts requests.
+// distribution serves a database as grype's are distributed, and counts requests.
 type distribution struct {
 	*httptest.Server
 	dir      string
@@ -137,8 +137,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// A server is asked once in two hours, for its listing alone unless that has a new database;
-// while it does not answer, the database of before is used until it is too old.
+// The store asks a server once in two hours. It asks only for the listing unless there is a new
+// database. If the server does not answer, the store uses its database until it is too old.
 func TestUpdates(t *testing.T) {
 	server := serve(t, database(t, 48*time.Hour))
 	s, notes := emptyStore(t)
@@ -163,7 +163,7 @@ func TestUpdates(t *testing.T) {
 	server.publish(t, database(t, time.Hour))
 	at = now.Add(6 * time.Hour)
 	open("a new one", "2026-11-28", 2, "downloading")
-	// The former one stays for runs that are about to read it, and goes the next day.
+	// The former database stays for runs that are about to read it, and is removed the next day.
 	folders, _ := filepath.Glob(filepath.Join(s.Dir, "database-*"))
 	if len(folders) != 2 {
 		t.Errorf("kept: %v", folders)
@@ -189,7 +189,7 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
-// What is wrong with a database is one line that says so.
+// An error in a database is reported in one line.
 func TestOpenRefuses(t *testing.T) {
 	dir := database(t, time.Hour)
 	alter := func(statement string) string {
@@ -243,7 +243,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// What a server sends is checked before it is used.
+// A server's answer is checked before it is used.
 func TestDownloadRefuses(t *testing.T) {
 	const sum = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 	server := serve(t, database(t, time.Hour))

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzParse reads the libre.yaml of a stranger: an error is one line.
+// FuzzParse reads a stranger's libre.yaml. An error has one line.
 func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s := &Settings{}

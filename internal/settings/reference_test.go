@@ -60,7 +60,7 @@ func nested(s *Settings) map[string][]key {
 	}
 }
 
-// rows has a line for each key, and below it those of the mapping that is its value.
+// rows returns a line for each key, and below it the keys of the mapping that is its value.
 func rows() string {
 	s := &Settings{}
 	below := nested(s)

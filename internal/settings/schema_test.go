@@ -15,7 +15,7 @@ import (
 
 type object = map[string]any
 
-// choice are values that are words: "github or forgejo".
+// choice matches the description of values that are words: "github or forgejo".
 var choice = regexp.MustCompile(`^[a-z0-9-]+(, [a-z0-9-]+)* or [a-z0-9-]+$`)
 
 // schemaOf returns the JSON Schema of a mapping. The types of values are those of the examples.
@@ -97,7 +97,7 @@ func TestSchemaIsThatOfTheKeys(t *testing.T) {
 	}
 }
 
-// The schema takes the example of each key, and the files that libre itself writes and shows.
+// The schema accepts the example of each key, and the files that libre itself writes and shows.
 // It refuses what libre refuses.
 func TestSchemaTakesWhatIsRight(t *testing.T) {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema))

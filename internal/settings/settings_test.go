@@ -81,7 +81,7 @@ sign:
 	}
 }
 
-// What a secret's file is called is relative to libre.yaml.
+// The file of a secret is relative to libre.yaml.
 func TestSecretsOfStepsAreRead(t *testing.T) {
 	got, err := read(t, "build:\n  secrets:\n    npm_token: {environment: NPM_TOKEN, apps: [docs, meet]}\n    netrc: {file: keys/netrc, apps: [docs]}\n    etc: {file: /etc/netrc, apps: [docs]}\n  ssh:\n    default: {environment: SSH_AUTH_SOCK, apps: [docs]}\n")
 	if err != nil {
@@ -124,7 +124,7 @@ func TestSeveralPublicKeysAreRead(t *testing.T) {
 	}
 }
 
-// What is a copy of what is said, or clear: of the registry.
+// A copy without an origin is a copy of the catalogue's registry.
 func TestCopiesAreRead(t *testing.T) {
 	for text, want := range map[string][]sign.Copy{
 		"registry: a.example/coop\nsign: {copies: [b.example]}":                              {{Of: "a.example/coop", In: "b.example"}},
@@ -142,7 +142,7 @@ func TestCopiesAreRead(t *testing.T) {
 	}
 }
 
-// A value may be a whole file: its beginning is enough.
+// A value may be a whole file. An error shows only its beginning.
 func TestLongValuesAreCut(t *testing.T) {
 	long := strings.Repeat("a", 1<<17)
 	for _, text := range []string{"registry: " + long, "engine: " + long, "groups: {" + long + "/: [a]}", "groups: {a: ['@" + long + "']}", "sign: {key: 'x://" + long + "'}",
@@ -346,7 +346,7 @@ func TestVariablesAreCheckedAndNamed(t *testing.T) {
 	}
 }
 
-// A link would have errors quote the file that it leads to.
+// If a link were read, errors would quote the file that it leads to.
 func TestALinkIsNotRead(t *testing.T) {
 	elsewhere := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(elsewhere, []byte("canary: hunter2\n"), 0o600); err != nil {

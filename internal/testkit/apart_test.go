@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// make interop runs the tests that are called TestInterop…, and make test those of
-// files without the build tag: what is named or tagged otherwise would never run.
+// make interop runs the tests named TestInterop…, and make test those in files without the
+// build tag. A test with another name or tag would never run.
 func TestInteropNamesGoWithTheBuildTag(t *testing.T) {
 	root, err := checkout()
 	if err != nil {

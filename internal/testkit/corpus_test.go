@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// make test runs each fuzz test with what is below testdata/fuzz: real inputs, and those
-// that failed once.
+// make test runs each fuzz test with the inputs below testdata/fuzz: real ones, and those that
+// failed once.
 func TestEveryFuzzTestHasACorpus(t *testing.T) {
 	root, err := checkout()
 	if err != nil {

@@ -82,7 +82,7 @@ func TestInteropToolIsBuiltOnce(t *testing.T) {
 	}
 }
 
-// A build that fails leaves nothing that the next test would take for the tool.
+// A failed build leaves nothing that the next test would use as the tool.
 func TestInteropToolThatDoesNotBuild(t *testing.T) {
 	moduleProxy(t, "example.org/broken", "v1.0.0", "package main; func main() { nonsense }")
 	folder := filepath.Join(t.TempDir(), "libre-tools")
@@ -97,7 +97,8 @@ func TestInteropToolThatDoesNotBuild(t *testing.T) {
 	}
 }
 
-// countBuilds puts a go before the real one that counts how often it is called.
+// countBuilds puts a go before the real one. It returns a function that returns the number of
+// calls.
 func countBuilds(t *testing.T) func() int {
 	t.Helper()
 	real, err := exec.LookPath("go")

@@ -28,7 +28,7 @@ func TestMarkdown(t *testing.T) {
 	}, "\n"))
 }
 
-// The summary has the tables of both streams, whatever these are.
+// The summary has the tables of both streams, whatever kind of streams they are.
 func TestSummarize(t *testing.T) {
 	one := Table{Header: []string{"A"}, Rows: [][]string{{"x"}}}
 	const asMarkdown = "| A |\n| --- |\n| x |\n\n"

@@ -57,7 +57,7 @@ func TestJSONProgress(t *testing.T) {
 `)
 }
 
-// A run that is silent says what it does.
+// A silent run reports what it is doing.
 func TestHeartbeat(t *testing.T) {
 	for name, test := range map[string]struct {
 		edit func(*Options)
@@ -89,7 +89,7 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-// Of several images, the last line counts them, and has the time of the whole run.
+// If there are several images, the last line counts them, and has the time of the whole run.
 func TestSeveralImagesAreCounted(t *testing.T) {
 	f := newFake(terminal)
 	p := f.newProgress()
@@ -106,7 +106,7 @@ func TestSeveralImagesAreCounted(t *testing.T) {
 	p.Close()
 }
 
-// In CI, progress is folded, and what is wrong is not.
+// In CI, progress is folded, but errors are not.
 func TestFolds(t *testing.T) {
 	for env, want := range map[string]string{
 		"GITHUB_ACTIONS": "::group::progress\ndocs: evaluating\n::endgroup::\nwarning: careful\n::group::progress\ndocs: done in 0.0s\n::endgroup::\nend\n",

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// meter is what was sent and received.
+// meter has the numbers of sent and received bytes.
 type meter struct{ sent, received int64 }
 
 func (m *meter) Sent() int64     { return m.sent }

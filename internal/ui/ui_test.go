@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A fake is a UI whose streams, clock and terminal a test holds.
+// A fake is a UI with streams, a clock and a terminal that the test controls.
 type fake struct {
 	*UI
 	stdout, stderr bytes.Buffer
@@ -160,7 +160,7 @@ func TestTable(t *testing.T) {
 
 	f = newFake(terminal)
 	f.width = 3
-	f.Table(table) // must only not fail
+	f.Table(table) // it must only not fail
 }
 
 func TestBlocks(t *testing.T) {
@@ -191,7 +191,7 @@ func TestQuietWritesWhatMatters(t *testing.T) {
 	expect(t, "stdout", f.stdout.String(), "result\n")
 }
 
-// What is printed can be pasted.
+// Text in a table can be copied.
 func TestWideTablesHaveTwoLinesARow(t *testing.T) {
 	reference := "registry.example/coop/guestbook-web-default:1.0.0-1@sha256:" + strings.Repeat("0123456789abcdef", 4)
 	table := Table{Header: []string{"IMAGE", "STATE", "SIZE", "REASON"}, Sentences: []int{3}, Rows: [][]string{
@@ -242,7 +242,7 @@ func TestSentencesAreNotCut(t *testing.T) {
 		"docs/default  moved      5.5.0\n"+
 		"  reason: "+reason+"\n"+
 		"meet/default  published  not followed\n")
-	// What has room stands in its row.
+	// A cell that fits is in its row.
 	table.Rows[1][3] = "short"
 	expect(t, "80 columns, one that fits", narrow(80), ""+
 		"RELEASE       STATE      UPSTREAM      REASON\n"+
@@ -263,7 +263,7 @@ func TestSentencesAreNotCut(t *testing.T) {
 		"  found: "+strings.TrimSpace(strings.Repeat("long ", 20))+"\n"+
 		"  fix: buildah 1.38.1\n"+
 		"cache   /root/.cache/libre\n")
-	// With 120 there is room for one more sentence, and never for half of one.
+	// With 120 cells one more sentence fits in full. Sentences are never cut.
 	table.Rows[1][3] = "held: 0.40.4 needs go 1.27, this machine has 1.26.8"
 	expect(t, "120 columns", narrow(120), ""+
 		"RELEASE       STATE      UPSTREAM      REASON\n"+

@@ -21,7 +21,7 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// Nothing is left in the folder of temporary files, not even while it is open.
+// Nothing is left in the folder for temporary files, not even while the archive is open.
 func TestArchiveLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
@@ -47,7 +47,7 @@ func TestArchiveMemory(t *testing.T) {
 	}
 }
 
-// watchedReader notes the most heap in use at its reads.
+// watchedReader records the largest heap at its reads.
 type watchedReader struct {
 	io.Reader
 	peak uint64
@@ -60,7 +60,7 @@ func (w *watchedReader) Read(p []byte) (int, error) {
 	return w.Reader.Read(p)
 }
 
-// peakHeap returns the most heap in use while an archive of so many megabytes is read.
+// peakHeap returns the largest heap while an archive of the given size is read.
 func peakHeap(t *testing.T, megabytes int) uint64 {
 	file := filepath.Join(t.TempDir(), "x.tar.gz")
 	f, err := os.Create(file)
@@ -89,7 +89,7 @@ func peakHeap(t *testing.T, megabytes int) uint64 {
 	return watched.peak
 }
 
-// Whatever the bytes: an error, or a hash that go-nix has for the same tree.
+// For any bytes, the result is an error, or the hash that go-nix returns for the same tree.
 func FuzzHashArchive(f *testing.F) {
 	f.Add(makeTar(f, global(strings.Repeat("a", 40)), entry{"top/", ""}, entry{"top/b", "x"}, entry{"top/a/c", "→b"}))
 	f.Add(gzipped(f, makeTar(f, entry{"top/a/b", "x"}, entry{"top/a.b", "12345678"})))
@@ -107,7 +107,7 @@ func FuzzHashArchive(f *testing.F) {
 		must(t, fs.WalkDir(a, ".", func(name string, d fs.DirEntry, err error) error {
 			must(t, err)
 			if invalid = invalid || !fs.ValidPath(name); invalid {
-				return fs.SkipAll // an fs.FS has no way to other names than UTF-8
+				return fs.SkipAll // an fs.FS cannot have names that are not UTF-8
 			}
 			h := &nar.Header{Path: "/" + strings.TrimPrefix(name, "."), Type: nar.TypeRegular}
 			info, err := d.Info()

@@ -32,7 +32,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// shell runs a script of this file's tests in a folder, with git's settings of its own.
+// shell runs a script in a folder, with its own git settings.
 func shell(t testing.TB, dir, script string) string {
 	t.Helper()
 	cmd := exec.Command("sh", "-euc", script)
@@ -57,7 +57,7 @@ func hashArchive(t testing.TB, content []byte) *upstream.Archive {
 	return a
 }
 
-// goNixHash returns what another implementation has for a folder.
+// goNixHash returns the hash of a folder from another implementation.
 func goNixHash(t testing.TB, dir string) string {
 	t.Helper()
 	sum := sha256.New()
@@ -65,7 +65,7 @@ func goNixHash(t testing.TB, dir string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum.Sum(nil))
 }
 
-// oddTree has what sorts differently in git, tar and NAR, and every kind of entry.
+// oddTree has names that git, tar and NAR sort differently, and every kind of entry.
 const oddTree = `
 mkdir -p repo/a/b/c repo/a-b repo/empty "repo/with space" repo/bin repo/ünï
 cd repo
@@ -106,7 +106,7 @@ func TestArchiveHashOfGitArchive(t *testing.T) {
 	}
 }
 
-// Names that go-nix's own writer refuses.
+// go-nix's own writer refuses these names.
 func TestArchiveHashOfNamesWithDots(t *testing.T) {
 	testkit.Require(t, "tar", "nix")
 	dir := t.TempDir()
@@ -143,7 +143,7 @@ func TestArchiveFormats(t *testing.T) {
 	}
 }
 
-// A zip of a tree has the hash of its tar; what is damaged, or meets a limit, ends.
+// A zip of a tree has the hash of its tar. A damaged zip, or one above a limit, is an error.
 func TestZip(t *testing.T) {
 	testkit.Require(t, "zip")
 	dir := t.TempDir()
@@ -170,8 +170,8 @@ func TestZip(t *testing.T) {
 	}
 }
 
-// entry is one of a tar, with a type that follows from the name and content: "/"
-// at the end is a folder, "→" in front a link.
+// entry is an entry of a tar. Its name and content decide its type: "/" at the end of the name
+// is a folder, "→" at the start of the content a link.
 type entry struct{ name, content string }
 
 func makeTar(t testing.TB, entries ...any) []byte {
@@ -331,7 +331,7 @@ func TestArchiveFacts(t *testing.T) {
 	}
 }
 
-// The tree is there to look into, without having been unpacked; links are not followed.
+// The tree can be read without being unpacked, and links are not followed.
 func TestArchiveFS(t *testing.T) {
 	a := hashArchive(t, gzipped(t, makeTar(t,
 		entry{"top/z/later", "z"}, entry{"top/LICENSE", "MIT"}, entry{"top/a/b/c.txt", strings.Repeat("c", 100_000)}, entry{"top/empty/", ""},

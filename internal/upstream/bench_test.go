@@ -18,10 +18,10 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// BenchmarkHashArchive hashes an archive of 50 MB, of the Go distribution's
-// files. The yardstick, in the same run, is gunzip and SHA-256 of what comes
-// out; "x-yardstick" is how many times its time ours is, and "x-cpu" the same of
-// the time on all CPUs, which a busy machine does not change.
+// BenchmarkHashArchive hashes an archive of 50 MB with files of the Go distribution. It is
+// compared, in the same run, with gunzip and SHA-256 of the output. "x-yardstick" is the time
+// as a multiple of theirs. "x-cpu" is the same for the time on all CPUs, which does not change
+// on a busy machine.
 func BenchmarkHashArchive(b *testing.B) {
 	file, unpacked := largeArchive(b, 50e6)
 	b.SetBytes(unpacked)
@@ -75,8 +75,8 @@ func gunzipSum(file string) error {
 	return err
 }
 
-// largeArchive packs files of the Go distribution until the archive has so many
-// bytes, and tells how many it has unpacked.
+// largeArchive packs files of the Go distribution until the archive has the given size. It
+// returns the archive and its unpacked size.
 func largeArchive(b *testing.B, size int64) (file string, unpacked int64) {
 	b.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()

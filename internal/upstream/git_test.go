@@ -66,7 +66,7 @@ func TestTagsThroughSSH(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	repo := forge.AddRepo("a/b")
 	repo.Tag("v1", repo.Commit(map[string]string{"a": "b"}))
-	// An ssh that runs the remote command here, and writes down what it was given.
+	// This ssh runs the remote command here, and records its arguments.
 	dir := t.TempDir()
 	script := "#!/bin/sh\nprintf '%s\\n' \"$@\" >" + dir + "/arguments\nfor last; do :; done\nexec sh -c \"$last\"\n"
 	if err := os.WriteFile(filepath.Join(dir, "ssh"), []byte(script), 0o755); err != nil {
@@ -152,7 +152,7 @@ func TestPrivateRepository(t *testing.T) {
 	}
 }
 
-// Names that git itself would refuse, as another server may well send them.
+// git itself would refuse these names, but another server may send them.
 func TestHostileTags(t *testing.T) {
 	hostile := []string{`1.0";`, `$(x)`, `${builtins.readFile "/etc/passwd"}`, "../..", "..", "--upload-pack=x", "a\x1b[2Jb",
 		"\u202ev1.0", "v1\r", "; rm -rf /", "%2e%2e/", "v1?x#y", "a b"}
@@ -161,7 +161,7 @@ func TestHostileTags(t *testing.T) {
 	var want []Tag
 	for _, name := range hostile {
 		tags = append(tags, forgetest.Tag{Name: name, Commit: objectA})
-		if !strings.Contains(name, " ") { // to git's protocol that is the end of a name
+		if !strings.Contains(name, " ") { // git's protocol ends a name at a space
 			want = append(want, Tag{name, objectA})
 		}
 	}
@@ -199,7 +199,7 @@ func TestServerWithoutVersion2(t *testing.T) {
 	advertised := line("# service=git-upload-pack") + "0000" + line(objectA+" refs/heads/main\x00agent=old") +
 		line(objectA+" refs/tags/v1") + line(objectB+" refs/tags/v1^{}") + "0000"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost { // it takes the request for one of its own protocol
+		if r.Method == http.MethodPost { // the server reads the request as one of its own protocol
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
 			w.Write([]byte(line("ERR upload-pack: not our ref")))
 			return

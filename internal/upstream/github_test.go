@@ -47,8 +47,7 @@ func TestReleases(t *testing.T) {
 	}
 }
 
-// A stable release behind 300 candidates is on the fourth page, and no page more
-// than needed is read.
+// A stable release after 300 candidates is on the fourth page. No other pages are read.
 func TestReleasesAreReadAsAskedFor(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	repo := forge.AddTags("o/r", nil)
@@ -77,7 +76,7 @@ func TestReleasesAreReadAsAskedFor(t *testing.T) {
 		}
 	}
 
-	// A tag without a release costs a page and a question, not all pages.
+	// A tag without a release costs a page and a request, not all pages.
 	c, _ := newClient(t, "", forge.Environment())
 	finder := openGitHub(t, c, "o/r")
 	for range 3 {
@@ -89,7 +88,7 @@ func TestReleasesAreReadAsAskedFor(t *testing.T) {
 	if got := asked(forge); !slices.Equal(got, want) {
 		t.Errorf("asked %v, want %v", got, want)
 	}
-	// One far down is found by itself.
+	// A release on a late page is found by a request for its tag.
 	if got := release(t, finder, "v1.0.3"); got == nil || !got.Date.Equal(day(3)) {
 		t.Errorf("v1.0.3: %+v", got)
 	}

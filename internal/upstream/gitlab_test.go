@@ -82,7 +82,7 @@ func TestGitLabReleases(t *testing.T) {
 	}
 }
 
-// A tag without a release is none, whatever a version of GitLab answers of it.
+// A tag without a release has none, whatever a version of GitLab answers.
 func TestGitLabTagWithoutRelease(t *testing.T) {
 	for _, status := range []int{http.StatusNotFound, http.StatusForbidden} {
 		forge, repo, _ := notesAtGitLab(t)
@@ -116,7 +116,7 @@ func TestGitLabRefusals(t *testing.T) {
 	}
 }
 
-// A limit that ends soon is waited for, one that ends late is an error with its time.
+// libre waits for a limit that ends soon. A limit that ends late is an error with its time.
 func TestGitLabLimits(t *testing.T) {
 	for _, until := range []time.Duration{30 * time.Second, time.Hour} {
 		forge, repo, _ := notesAtGitLab(t)
@@ -145,14 +145,14 @@ func TestGitLabLinks(t *testing.T) {
 	}
 }
 
-// said is a server that answers everything with one body.
+// said is a server that answers every request with one body.
 type said string
 
 func (s said) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader(string(s)))}, nil
 }
 
-// Whatever a forge answers of its releases is within limits, or an error of one line.
+// Any answer of a forge about its releases is within limits, or an error of one line.
 func FuzzReleases(f *testing.F) {
 	f.Add(`[{"tag_name":"v1","description":"n","released_at":"2026-10-05T12:00:00.000Z","upcoming_release":true}]`)
 	f.Add(`[{"tag_name":"v1","body":"n","published_at":"2026-10-05T12:00:00Z","draft":true,"html_url":"https://git.example/o/r/releases/tag/v1"}]`)

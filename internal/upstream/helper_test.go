@@ -10,8 +10,8 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// newClient returns a client in an environment of its own, which writes down what it
-// would have waited instead of waiting.
+// newClient returns a client with its own environment. Instead of waiting, it records how long
+// it would have waited.
 func newClient(t testing.TB, dir string, environments ...map[string]string) (*Client, *[]time.Duration) {
 	t.Helper()
 	environment := map[string]string{}
@@ -78,7 +78,7 @@ func readTags(t testing.TB, file string) []forgetest.Tag {
 	return tags
 }
 
-// asked lists methods, paths and statuses of the requests since the last call.
+// asked returns methods, paths and statuses of the requests since the last call.
 func asked(forge *forgetest.Forge) []string {
 	var lines []string
 	for _, r := range forge.Requests() {

@@ -20,8 +20,8 @@ import (
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// sparseTar returns a tar of a few hundred bytes with one file of so many, all a hole: in
-// the format 1.0 of GNU tar's, whose map is before the content.
+// sparseTar returns a tar of a few hundred bytes with one file of the given size, all of it a
+// hole. In version 1.0 of GNU tar's format, the map is before the content.
 // https://www.gnu.org/software/tar/manual/html_node/PAX-1.html
 func sparseTar(t *testing.T, version string, size int64) []byte {
 	t.Helper()
@@ -59,7 +59,7 @@ func sparseTar(t *testing.T, version string, size int64) []byte {
 	return all
 }
 
-// The limit is of what is written: a small archive of any kind writes no more than it.
+// The limit is for written bytes: a small archive of any kind writes no more.
 func TestArchiveWritesNoMoreThanItsLimit(t *testing.T) {
 	const limit = 1 << 20
 	many := func(n int, size int64) []byte {
@@ -99,8 +99,8 @@ type zeroes struct{}
 
 func (zeroes) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// writtenHere returns how many bytes this process has written since. Root has temporary
-// files on a small disk of their own, which a failure fills and no other.
+// writtenHere returns a function that returns the bytes that this process has written since.
+// For root, temporary files are on a separate small disk, so a failure only fills that.
 func writtenHere(t *testing.T) func() int64 {
 	t.Helper()
 	dir := t.TempDir()
@@ -112,7 +112,7 @@ func writtenHere(t *testing.T) func() int64 {
 	return func() int64 { return written(t) - before }
 }
 
-// written returns how many bytes this process has handed to write(2): wchar of
+// written returns the number of bytes that this process has passed to write(2): wchar of
 // /proc/self/io.
 func written(t *testing.T) (bytes int64) {
 	t.Helper()
@@ -127,7 +127,7 @@ func written(t *testing.T) (bytes int64) {
 	return 0
 }
 
-// An answer that comes drop by drop ends at the deadline for all of it.
+// A very slow answer ends at the deadline for the whole answer.
 func TestSlowAnswersMeetADeadline(t *testing.T) {
 	drip := func(w http.ResponseWriter, r *http.Request, text string) {
 		for i := 0; r.Context().Err() == nil; i++ {
@@ -174,7 +174,7 @@ func TestSlowAnswersMeetADeadline(t *testing.T) {
 	}
 }
 
-// What git fetches and packs is counted while it is written, not afterwards.
+// Bytes that git fetches and packs count while they are written, not afterwards.
 func TestGitWritesNoMoreThanItsLimit(t *testing.T) {
 	testkit.Require(t, "git")
 	const limit = 2 << 20
@@ -207,7 +207,7 @@ func TestGitWritesNoMoreThanItsLimit(t *testing.T) {
 	}
 }
 
-// Programs that ask elsewhere meet the same deadline as answers do.
+// Other programs that send requests have the same deadline as answers.
 func TestProgramsMeetTheDeadline(t *testing.T) {
 	testkit.Require(t, "git", "go")
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Who sees which login: files that git, curl and Nix read, and what they never give.
+// Who gets which login from the files that git, curl and Nix read, and which logins nobody
+// gets.
 func TestLoginsOfFiles(t *testing.T) {
 	home := t.TempDir()
 	netrc := "macdef init\nmachine macro.example login m password macro\n\n" +
@@ -75,7 +76,7 @@ func TestLoginsOfFiles(t *testing.T) {
 	}
 }
 
-// What servers that are not let in say, and what there is to type.
+// Errors of servers without a login, and the commands to type.
 func TestHints(t *testing.T) {
 	c, _ := newClient(t, "")
 	for place, want := range map[string]string{

@@ -106,7 +106,7 @@ func TestQuota(t *testing.T) {
 	if !errors.As(err, &limit) || !strings.Contains(err.Error(), "takes no more requests until ") || !strings.Contains(err.Error(), "GITHUB_TOKEN") {
 		t.Errorf("error %v", err)
 	}
-	// With a short time to wait it goes on, though go-github has seen the end coming.
+	// If the wait is short, the request continues, although go-github expected the quota's end.
 	forge.SetQuota(1, time.Now().Add(30*time.Second))
 	c, waited := newClient(t, "", forge.Environment())
 	c.transport.Wait = func(context.Context, time.Duration) error {

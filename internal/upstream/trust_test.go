@@ -15,8 +15,8 @@ import (
 	"github.com/libresh/libre/internal/web"
 )
 
-// A forge whose certificate an authority of one's own signs is asked where ca in
-// libre.yaml names it; else the error says who signed, and what to type.
+// If ca in libre.yaml names a private authority, a forge with its certificate can be used.
+// Otherwise the error names the signer, and what to type.
 func TestForgeOfAnAuthorityOfOnesOwn(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	forge.AddTags("coop/site", []forgetest.Tag{{Name: "v1.0.0", Commit: strings.Repeat("1", 40)}})

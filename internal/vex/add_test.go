@@ -83,7 +83,8 @@ func TestAdd(t *testing.T) {
 
 func ptr(text string) *string { return &text }
 
-// TestAddChangesNothing where the file or the result would not be valid.
+// TestAddChangesNothing adds statements to a file that is not valid, or would not be valid
+// then.
 func TestAddChangesNothing(t *testing.T) {
 	with := func(key, value string) Entry {
 		values := map[string]string{"vulnerability": "CVE-2026-9", "status": "fixed", "date": "2026-11-28"}
@@ -115,7 +116,7 @@ func TestAddChangesNothing(t *testing.T) {
 	}
 }
 
-// FuzzAdd writes any text so that it is read as it was.
+// FuzzAdd adds any text. It must be read as it was written.
 func FuzzAdd(f *testing.F) {
 	for _, text := range []string{"plain", "yes", "2026-11-28", "null", "~", "- a", "a: b", "#", "a\nb\n", "é 'x' \"y\"", "|", "0x1F", "[a]"} {
 		f.Add(text)

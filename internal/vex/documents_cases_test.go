@@ -13,8 +13,8 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// TestWithdrawnStatements stay in the documents as being under investigation, and hide
-// nothing.
+// TestWithdrawnStatements keeps withdrawn statements in the documents as under investigation.
+// They hide no finding.
 func TestWithdrawnStatements(t *testing.T) {
 	first, _ := documents(t, published(t, everything...), 1)
 	former, err := ReadOpenVEX(first)
@@ -41,12 +41,12 @@ func TestWithdrawnStatements(t *testing.T) {
 			t.Errorf("%s is %q, want %q", id, s.Status, want)
 		}
 	}
-	// It stays so, in the same words.
+	// The next document has the same words.
 	p.Former = read
 	if third, _ := documents(t, p, 2); !bytes.Equal(third, second) {
 		t.Errorf("the same statements gave other bytes: %s", cmp.Diff(string(second), string(third)))
 	}
-	// A statement that is made again is as it was.
+	// A statement that is made again has its former status.
 	p = published(t, everything...)
 	p.Former = read
 	if again, _ := documents(t, p, 1); !bytes.Equal(again, first) {
@@ -54,7 +54,8 @@ func TestWithdrawnStatements(t *testing.T) {
 	}
 }
 
-// TestAbsentPackages are in the documents as they are stated, and answer nothing.
+// TestAbsentPackages has statements about absent packages. The documents contain them
+// unchanged, and they answer no finding.
 func TestAbsentPackages(t *testing.T) {
 	p := published(t, "vulnerability: CVE-2026-8, status: fixed, package: pkg:golang/absent")
 	for n := range p.Platforms {
@@ -85,8 +86,8 @@ func TestAbsentPackages(t *testing.T) {
 	}
 }
 
-// TestUnpatchedBuildOfTheSameVersion is another component, which differs in qualifiers
-// only: what is said of the patched one must not match it.
+// TestUnpatchedBuildOfTheSameVersion has a component whose package URL differs from a patched
+// one only in its qualifiers. Statements about the patched one must not match it.
 func TestUnpatchedBuildOfTheSameVersion(t *testing.T) {
 	const patched, other = "pkg:nix/openssl@3.0.1?outputhash=a", "pkg:nix/openssl@3.0.1?outputhash=b"
 	for _, has := range []struct {
@@ -115,8 +116,8 @@ func TestUnpatchedBuildOfTheSameVersion(t *testing.T) {
 	}
 }
 
-// The documents of an image of 20,000 components have what its hundred statements are about, and
-// no more.
+// The documents of an image with 20,000 components have only the components of its hundred
+// statements.
 func TestLargeImage(t *testing.T) {
 	p := published(t)
 	var lines []string

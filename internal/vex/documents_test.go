@@ -29,7 +29,7 @@ const (
 	bashARM = "pkg:deb/debian/bash@5.2.15-2?arch=arm64&distro=debian-12"
 )
 
-// published has two platforms: on arm64 openssl is not patched.
+// published returns an image for two platforms. On arm64 openssl is not patched.
 func published(t *testing.T, lines ...string) *Published {
 	t.Helper()
 	p := &Published{
@@ -86,7 +86,8 @@ func TestGoldenDocuments(t *testing.T) {
 	}
 }
 
-// TestDocumentsAreValid by OpenVEX's schema and by the official library of CycloneDX.
+// TestDocumentsAreValid validates the documents with OpenVEX's schema and CycloneDX's official
+// library.
 func TestDocumentsAreValid(t *testing.T) {
 	schema, err := filepath.Abs("testdata/openvex_json_schema.json")
 	if err != nil {
@@ -111,8 +112,8 @@ func TestDocumentsAreValid(t *testing.T) {
 	testkit.Validate(t, "cyclonedx", cycloneDXs...)
 }
 
-// TestScannersMatch asks the documents as scanners do: go-vex for OpenVEX, with the
-// identifiers that grype 0.120 and Trivy 0.74 make of an image.
+// TestScannersMatch queries the documents as scanners do: go-vex for OpenVEX, with the
+// identifiers that grype 0.120 and Trivy 0.74 make for an image.
 func TestScannersMatch(t *testing.T) {
 	openVEX, _ := documents(t, published(t, everything...), 1)
 	document, err := openvex.Parse(openVEX)
@@ -156,8 +157,8 @@ func TestScannersMatch(t *testing.T) {
 	}
 }
 
-// TestOneEntryForEachVulnerability has the worst state, and hides nothing with a better
-// one.
+// TestOneEntryForEachVulnerability checks that an entry has the worst state, and hides no
+// finding with a better one.
 func TestOneEntryForEachVulnerability(t *testing.T) {
 	p := published(t, everything...)
 	_, text := documents(t, p, 1)

@@ -125,7 +125,8 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// TestParseTakesTomorrow, since another machine's clock or time zone may be ahead.
+// TestParseTakesTomorrow accepts tomorrow's date, because another machine's clock or time zone
+// may be ahead.
 func TestParseTakesTomorrow(t *testing.T) {
 	const text = "statements:\n  - {vulnerability: CVE-2026-1, status: fixed, date: 2026-11-29}\n"
 	for _, now := range []time.Time{today, today.Truncate(24 * time.Hour)} {
@@ -135,7 +136,7 @@ func TestParseTakesTomorrow(t *testing.T) {
 	}
 }
 
-// TestParseSaysAllProblems at once.
+// TestParseSaysAllProblems checks that all problems are reported at once.
 func TestParseSaysAllProblems(t *testing.T) {
 	_, err := Parse("f", []byte("statements:\n  - {vulnerability: x}\n  - {status: x}\n  - {color: red}\n"), today)
 	if err == nil || strings.Count(err.Error(), "\n") < 2 {

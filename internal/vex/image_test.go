@@ -17,8 +17,8 @@ const (
 	libPURL = "pkg:nix/openssl@3.0.1"
 )
 
-// docs has an app with a patched source, whose store path has Go modules, and a library
-// that nixpkgs patched.
+// docs returns an image of an app with a patched source, whose store path has Go modules, and a
+// library that nixpkgs patched.
 func docs(more ...sbom.Component) Image {
 	ours := []sbom.Patch{{Name: "CVE-2026-7.patch", Hash: "sha256:77", Resolves: []string{"CVE-2026-7", "GHSA-a-b"}}}
 	document := &sbom.Document{Subject: subject, Creator: "security@example.org", Components: append([]sbom.Component{
@@ -103,8 +103,8 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestUnpatchedTwin has a package of the patched store path in another one as well, which
-// is not patched: nothing may hide what is found in it.
+// TestUnpatchedTwin has a package both in the patched store path and in another, unpatched one.
+// No statement may hide findings in the unpatched one.
 func TestUnpatchedTwin(t *testing.T) {
 	image := docs(sbom.Component{ID: "/nix/store/h-tool#" + netPURL, PURL: netPURL})
 	for n := range image.SBOM.Components {
@@ -150,7 +150,8 @@ func TestContradictions(t *testing.T) {
 	}
 }
 
-// TestDefinitionSaysWhatItsPatchesFix for an image whose SBOM was attested before.
+// TestDefinitionSaysWhatItsPatchesFix uses an image whose SBOM was attested before the
+// definition changed.
 func TestDefinitionSaysWhatItsPatchesFix(t *testing.T) {
 	for _, test := range []struct {
 		changes []catalog.SourceChange

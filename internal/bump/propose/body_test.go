@@ -66,7 +66,7 @@ func TestPullBody(t *testing.T) {
 	}
 }
 
-// However much there is to tell, a forge takes it.
+// A body of any length is cut to what a forge accepts.
 func TestPullBodyIsCut(t *testing.T) {
 	for _, apps := range []int{1, 3, 400} {
 		var reports []AppReport
@@ -138,7 +138,7 @@ func TestDiff(t *testing.T) {
 		t.Error(diff)
 	}
 
-	// git makes of it what was meant.
+	// git reads the diff as it was meant.
 	repository, dir := workplace(t)
 	put(t, dir, map[string]string{"apps/docs/default.nix": string(before["apps/docs/default.nix"]), "gone.patch": "-\n", "end": "1"})
 	apply := exec.CommandContext(t.Context(), "git", "apply")
@@ -176,7 +176,7 @@ func FuzzProposalText(f *testing.F) {
 	})
 }
 
-// hostile are names that somebody may give to a tag.
+// hostile are names that an attacker may give to a tag.
 var hostile = []string{
 	`1.0";`, `v9.0.0";`, `$(x)`, `v9.0.0$(touch x)`, `${builtins.readFile "/etc/passwd"}`, "v9.0.0`id`", `../..`, `v9.0.0/../..`, `v9.0.0..1`,
 	"v9.0.0\n", "v9.0.0\x1b[31m", "v9.0.0\u202e", "v\u200b9.0.0", "v9.0.0\x00", "v9.0.0\xff", "-v9.0.0", "v９.0.0", "v9.0.0 ", "v9.0.0+x",

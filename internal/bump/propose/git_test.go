@@ -28,7 +28,7 @@ func workplace(t *testing.T) (*Repository, string) {
 	return repository, dir
 }
 
-// put writes files; "" removes one.
+// put writes files; the content "" removes one.
 func put(t *testing.T, dir string, contents map[string]string) {
 	t.Helper()
 	for name, content := range contents {
@@ -55,8 +55,8 @@ func docsCommit() *Proposal {
 
 var docsCommitted = map[string]string{"cat/apps/docs/default.nix": "2\n", "cat/apps/docs/old.patch": "", "cat/apps/docs/[a].nix": "{ }\n"}
 
-// Only the proposal's files are committed; what else is staged, changed or new
-// stays as it is.
+// Only the proposal's files are committed. Other files that are staged, changed or new stay as
+// they are.
 func TestCommit(t *testing.T) {
 	repository, dir := workplace(t)
 	put(t, dir, map[string]string{"README": "2\n", "cat/apps/meet/default.nix": "2\n", "cat/apps/docs/a.nix": "x"})
@@ -91,7 +91,7 @@ func TestCommit(t *testing.T) {
 	}
 }
 
-// filesOf puts the files of docsCommit into the catalogue.
+// filesOf writes the files of docsCommit into the catalogue.
 func filesOf(t *testing.T, dir string) Files {
 	return Files{
 		Install: func() error { put(t, dir, docsCommitted); return nil },
@@ -102,7 +102,7 @@ func filesOf(t *testing.T, dir string) Files {
 	}
 }
 
-// hook makes a hook of git of a shell script.
+// hook installs a shell script as a git hook.
 func hook(name, script string) func(t *testing.T, dir string) {
 	return func(t *testing.T, dir string) {
 		file := ".git/hooks/" + name
@@ -113,7 +113,7 @@ func hook(name, script string) func(t *testing.T, dir string) {
 	}
 }
 
-// A commit that is not made leaves files and index as they were.
+// If no commit is made, the files and the index stay as they were.
 func TestCommitThatFailsChangesNothing(t *testing.T) {
 	const again = "; nothing was changed: fix that, and run the same command again"
 	settings := func(pairs ...string) func(t *testing.T, dir string) {
@@ -170,7 +170,7 @@ func TestCommitThatFailsChangesNothing(t *testing.T) {
 	}
 }
 
-// Ctrl-C while a hook runs takes the edit back.
+// Ctrl-C while a hook runs undoes the edit.
 func TestCommitThatIsInterruptedChangesNothing(t *testing.T) {
 	repository, dir := workplace(t)
 	started := filepath.Join(dir, ".git/started")
@@ -208,7 +208,7 @@ func TestOpenRepository(t *testing.T) {
 	}
 }
 
-// What git converts when it reads and writes files is no difference.
+// git's conversions when it reads and writes files do not count as differences.
 func TestLineEnds(t *testing.T) {
 	repository, dir := workplace(t)
 	put(t, dir, map[string]string{".gitattributes": "*.nix text eol=crlf\n", "cat/windows.nix": "a\r\nb\r\n"})

@@ -8,7 +8,7 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// A project may be in groups in groups. Its path is one word of the API's.
+// A project may be in nested groups. Its path is one segment in the API.
 func TestProjectInGroups(t *testing.T) {
 	d := newDesk(t, forgetest.GitLab(t))
 	inner := d.forge.AddRepo("coop/apps/public/catalogue")

@@ -18,7 +18,7 @@ import (
 
 const ourToken = "libre-secret-token"
 
-// desk is a clone of a catalogue that is in a folder of a forge's repository.
+// desk is a clone of a forge's repository, with the catalogue in a folder.
 type desk struct {
 	t           *testing.T
 	forge       *forgetest.Forge
@@ -26,11 +26,11 @@ type desk struct {
 	dir         string // the clone
 	catalogue   string
 	environment map[string]string
-	trace       string // file with all that git runs
+	trace       string // file with all commands that git runs
 	before      []byte // the app's file on main
 }
 
-// flavours runs a test on all kinds of forge.
+// flavours runs a test with each kind of forge.
 func flavours(t *testing.T, test func(t *testing.T, d *desk)) {
 	for name, start := range map[string]func(testing.TB) *forgetest.Forge{
 		"GitHub": forgetest.GitHub, "Forgejo": forgetest.Forgejo, "GitLab": forgetest.GitLab,
@@ -82,7 +82,7 @@ func newDesk(t *testing.T, forge *forgetest.Forge) *desk {
 	return d
 }
 
-// ownGit keeps the user's settings out.
+// ownGit isolates the test from the user's settings.
 func ownGit(t *testing.T) {
 	t.Helper()
 	testkit.Require(t, "git")
@@ -108,7 +108,7 @@ func runGit(t *testing.T, dir string, arguments ...string) string {
 	return strings.TrimSuffix(string(out), "\n")
 }
 
-// proposer returns what a new run of libre begins with.
+// proposer returns the proposer of a new run of libre.
 func (d *desk) proposer() (*Proposer, error) {
 	repository, config := d.config()
 	return NewProposer(d.t.Context(), repository, config)
@@ -146,7 +146,7 @@ func (d *desk) mustProposer() *Proposer {
 	return p
 }
 
-// docs proposes another version of docs.
+// docs returns a proposal of another version of docs.
 func (d *desk) docs(version string) *Proposal {
 	return &Proposal{
 		Name: "docs", Title: "docs: 5.4.0 -> " + version, Body: "| App |\n", Message: "https://example.org/compare/v5.4.0...v" + version,
@@ -156,7 +156,7 @@ func (d *desk) docs(version string) *Proposal {
 	}
 }
 
-// propose is a run of libre that proposes something.
+// propose makes a proposal in a new run of libre.
 func (d *desk) propose(change *Proposal, want OutcomeKind, number int) Outcome {
 	d.t.Helper()
 	got, err := d.mustProposer().Propose(d.t.Context(), change)
@@ -169,7 +169,7 @@ func (d *desk) propose(change *Proposal, want OutcomeKind, number int) Outcome {
 	return got
 }
 
-// writes returns the requests since the last call that change something.
+// writes returns the changing requests since the last call.
 func (d *desk) writes() []string {
 	var found []string
 	for _, r := range d.forge.Requests() {
@@ -191,7 +191,7 @@ func (d *desk) pull(number int) forgetest.Pull {
 
 func (d *desk) at(reference string) string { return d.git(d.repo.Dir, "rev-parse", reference) }
 
-// state returns all of a clone that proposing must not touch.
+// state returns everything in a clone that proposing must not change.
 func (d *desk) state() string {
 	index, err := os.ReadFile(filepath.Join(d.dir, ".git/index"))
 	if err != nil {
@@ -202,7 +202,7 @@ func (d *desk) state() string {
 		d.git(d.dir, "status", "--porcelain"), missing)
 }
 
-// checkSecrecy looks for the token in all that git ran.
+// checkSecrecy looks for the token in all commands that git ran.
 func (d *desk) checkSecrecy() {
 	d.t.Helper()
 	trace, err := os.ReadFile(d.trace)

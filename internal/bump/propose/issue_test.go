@@ -9,7 +9,7 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// report returns a run of libre that reports what is found in docs.
+// report reports findings in docs in a new run of libre.
 func (d *desk) report(want OutcomeKind, number int, findings ...string) {
 	d.t.Helper()
 	d.reportOf(Report{App: "docs", Findings: findings, Body: "| ID |\n| --- |\n"}, want, number)
@@ -45,9 +45,9 @@ func (d *desk) issue(number int) forgetest.Pull {
 func TestOneIssuePerAppFollowsItsFindings(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		d.report(Needless, 0)
-		d.propose(d.docs("5.4.1"), Opened, 1) // a pull request is no issue
+		d.propose(d.docs("5.4.1"), Opened, 1) // a pull request is not an issue
 		first := 2
-		if d.isGitLab() { // numbers them separately
+		if d.isGitLab() { // GitLab numbers them separately
 			first = 1
 		}
 		d.report(Opened, first, "CVE-2026-1")
@@ -78,7 +78,7 @@ func TestOneIssuePerAppFollowsItsFindings(t *testing.T) {
 			t.Errorf("%+v", issue)
 		}
 		d.report(Needless, 0)
-		d.report(Opened, first+1, "CVE-2026-2") // what libre closed opens again
+		d.report(Opened, first+1, "CVE-2026-2") // an issue that libre closed is opened again
 	})
 }
 
@@ -91,7 +91,7 @@ func TestIssueThatAPersonClosedStaysClosed(t *testing.T) {
 	})
 }
 
-// Where an image could not be read, nothing is said to be gone.
+// If an image could not be read, no finding counts as gone.
 func TestPartialReportClosesNothing(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		d.report(Opened, 1, "CVE-2026-1", "CVE-2026-2")
@@ -104,7 +104,7 @@ func TestPartialReportClosesNothing(t *testing.T) {
 	})
 }
 
-// Other issues may have the label, and a text that looks like the mark's.
+// Other issues may have the label, and a text that looks like the mark.
 func TestIssueOfOthersIsLeftAlone(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		d.report(Opened, 1, "CVE-2026-1")

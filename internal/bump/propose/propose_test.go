@@ -70,8 +70,8 @@ func TestPullRequestIsFollowedThrough(t *testing.T) {
 			t.Errorf("branches are left: %s", refs)
 		}
 
-		d.propose(d.docs("5.4.2"), Opened, 2) // what libre closed is open to it
-		d.repo.ClosePull(2, false)            // a person does not want it
+		d.propose(d.docs("5.4.2"), Opened, 2) // libre may open again what it closed
+		d.repo.ClosePull(2, false)            // a person rejects it
 		d.writes()
 		d.propose(d.docs("5.4.2"), Declined, 2)
 		if writes := d.writes(); len(writes) > 0 {
@@ -91,7 +91,7 @@ func TestPullRequestIsFollowedThrough(t *testing.T) {
 
 		d.repo.ClosePull(3, true)
 		d.before = definition("5.4.3")
-		d.propose(d.docs("5.4.4"), Opened, 4) // main has all that was on the branch
+		d.propose(d.docs("5.4.4"), Opened, 4) // main has everything that was on the branch
 		if d.at("libre/docs^") != d.at("main") {
 			t.Error("the branch was not begun again")
 		}
@@ -102,8 +102,8 @@ func TestPullRequestIsFollowedThrough(t *testing.T) {
 	})
 }
 
-// What is merged already, or in a later main, is not proposed; what somebody else
-// changed meanwhile is not undone.
+// A proposal that is merged already, or in a later main, is not made. Changes that others made
+// meanwhile are not undone.
 func TestProposeAgainstTheBase(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		d.propose(d.docs("5.4.1"), Opened, 1)
@@ -152,7 +152,7 @@ func TestProposeFiles(t *testing.T) {
 	}
 }
 
-// A group has one pull request, and an app never two.
+// A group has one pull request, and an app never has two.
 func TestProposeGroups(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		group := d.docs("5.4.1")
@@ -182,7 +182,7 @@ func TestProposeGroups(t *testing.T) {
 	})
 }
 
-// Several proposals of one run know of each other.
+// Proposals of one run know about each other.
 func TestProposeInOneRun(t *testing.T) {
 	d := newDesk(t, forgetest.Forgejo(t))
 	p := d.mustProposer()
@@ -197,7 +197,7 @@ func TestProposeInOneRun(t *testing.T) {
 	}
 }
 
-// What a person made of libre's commit is theirs.
+// A commit of libre's that a person changed belongs to that person.
 func TestCommitsOfOthers(t *testing.T) {
 	for name, change := range map[string]func(d *desk){
 		"amended": func(d *desk) {
@@ -236,7 +236,7 @@ func TestCommitsOfOthers(t *testing.T) {
 	}
 }
 
-// A branch that is pushed to between a look and a push keeps what was pushed.
+// If somebody pushes to a branch after it was read, their commits stay.
 func TestPushIsALease(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		first := d.mustProposer()
@@ -252,7 +252,7 @@ func TestPushIsALease(t *testing.T) {
 	})
 }
 
-// A pull request of a fork, whose branches and text are anybody's, is none of ours.
+// A pull request from a fork is never libre's, because its branches and text may be anybody's.
 func TestForksAreStrangers(t *testing.T) {
 	flavours(t, func(t *testing.T, d *desk) {
 		d.forge.SetFault(func(r *http.Request) *forgetest.Fault {
@@ -274,7 +274,7 @@ func TestForksAreStrangers(t *testing.T) {
 	})
 }
 
-// A clone without history, as actions/checkout makes it.
+// The clone has no history, as actions/checkout makes it.
 func TestProposeFromShallowClone(t *testing.T) {
 	d := newDesk(t, forgetest.GitHub(t))
 	location := d.git(d.dir, "remote", "get-url", "origin")

@@ -82,11 +82,11 @@ func TestProposeRefusals(t *testing.T) {
 			})
 		}
 		d.forge.SetFault(nil)
-		d.propose(d.docs("5.4.1"), Opened, 1) // what did not come to its end goes on
+		d.propose(d.docs("5.4.1"), Opened, 1) // the next run completes an interrupted one
 	})
 }
 
-// The quota of a forge is used up. Forgejo has none.
+// The quota of a forge is used up. Forgejo has no quota.
 func TestProposeQuota(t *testing.T) {
 	for _, start := range []func(testing.TB) *forgetest.Forge{forgetest.GitHub, forgetest.GitLab} {
 		d := newDesk(t, start(t))
@@ -117,7 +117,7 @@ func TestProposeWithoutRights(t *testing.T) {
 	})
 }
 
-// What actions/checkout leaves in the configuration is used, and once.
+// The credential that actions/checkout leaves in the configuration is used, and only once.
 func TestProposeWithPersistedCredential(t *testing.T) {
 	d := newDesk(t, forgetest.GitHub(t))
 	d.forge.AddToken("persisted", true)
@@ -179,7 +179,7 @@ func TestHostileProposals(t *testing.T) {
 	if strings.Contains(message, "@all") || strings.Contains(message, "#1") || !strings.Contains(message, "\nhttps://example.org/compare/a%401...a%402\n") {
 		t.Errorf("%q", message)
 	}
-	d.propose(change, Unchanged, 1) // the trailer that counts is the last one
+	d.propose(change, Unchanged, 1) // only the last trailer counts
 }
 
 func refused(err error) bool { return fault.Is(err, fault.Credentials) }

@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// sourceFiles are a source: contents by path; a path that ends with / is a folder, a
-// content that begins with "-> " a link.
+// sourceFiles is a source: contents by path. A path that ends with / is a folder. A content
+// that begins with "-> " is a link.
 type sourceFiles map[string]string
 
 func (f sourceFiles) write(t *testing.T, folder string) string {
@@ -71,7 +71,7 @@ func makePatch(t *testing.T, from, to sourceFiles) []byte {
 	return out
 }
 
-// numbered returns a file of n lines, some of which are other ones.
+// numbered returns a file of n lines. The lines in other replace some of them.
 func numbered(n int, other ...string) string {
 	lines := make([]string, n)
 	for i := range lines {
@@ -85,8 +85,8 @@ func numbered(n int, other ...string) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// buildSource runs nix/change-source.sh as a derivation does, and gives its output
-// folder, or what it said.
+// buildSource runs nix/change-source.sh as a derivation does. It returns the output folder, or
+// the error output.
 func buildSource(t *testing.T, shell, source string, changes []Change) (out, failure string) {
 	t.Helper()
 	script, err := filepath.Abs("../../../nix/change-source.sh")
@@ -136,7 +136,7 @@ func buildSource(t *testing.T, shell, source string, changes []Change) (out, fai
 	return filepath.Join(dir, "out"), ""
 }
 
-// compareTrees holds what a check has in memory to what a build made.
+// compareTrees compares the files that a check has in memory with those that a build made.
 func compareTrees(t *testing.T, before, after fs.FS, changes []Change, out string) {
 	t.Helper()
 	p := checker{before, after, newTree(after)}
@@ -165,7 +165,7 @@ func compareTrees(t *testing.T, before, after fs.FS, changes []Change, out strin
 	}
 }
 
-// Whatever upstream does to the lines around a patch, the verdict is the build's.
+// However upstream changes the lines around a patch, the verdict agrees with the build.
 func TestCheckChangesAgreesWithBuild(t *testing.T) {
 	testkit.Require(t, "patch", "bash")
 	seen := map[Verdict]int{}

@@ -42,7 +42,7 @@ func TestCheckChanges(t *testing.T) {
 
 	tests := []struct {
 		name          string
-		before, after sourceFiles // before: the same as after where it is nil
+		before, after sourceFiles // if before is nil, it is the same as after
 		changes       []Change
 		want          []string
 	}{
@@ -124,7 +124,7 @@ func TestCheckChanges(t *testing.T) {
 		{"names that leave", nil, plain, []Change{patchOf([]byte("--- a/../../x\n+++ b/../../x\n@@ -0,0 +1 @@\n+x\n"))},
 			[]string{"patch fix.patch no longer applies: ../../x: it is not a path inside the source"}},
 	}
-	// What only GNU patch does, or refuses.
+	// Only GNU patch accepts or refuses these.
 	gnu := []string{"fuzz", "rename", "mode", "quoted name", "CRLF", "deletes", "deletes another one", "binary",
 		"no newline at the end", "truncated", "names that leave"}
 	for _, test := range tests {
@@ -154,8 +154,8 @@ func TestCheckChanges(t *testing.T) {
 				}
 				out, failure := buildSource(t, shell, source, test.changes)
 				switch {
-				case test.name == "file over folder": // cp takes it, and puts the file elsewhere
-				case test.name == "garbage": // is not tried
+				case test.name == "file over folder": // cp accepts it, and puts the file elsewhere
+				case test.name == "garbage": // it is not tried
 				case breaks != (failure != ""):
 					t.Errorf("%v, and a build with %s says: %s", got, shell, failure)
 				case !breaks:
@@ -254,7 +254,7 @@ func TestCheckChangesErrors(t *testing.T) {
 	}
 }
 
-// A script of ed in a patch is not run, nor is anything asked for.
+// A script of ed in a patch does not run, and nothing prompts.
 func TestCheckChangesRunsNothing(t *testing.T) {
 	testkit.Require(t, "patch")
 	mark := filepath.Join(t.TempDir(), "mark")

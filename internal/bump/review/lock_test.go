@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A release that only has another version of its own changes no dependency; what does
-// change beside it is counted alone.
+// A release that only changes its own version changes no dependency. Other changes are counted
+// without it.
 func TestOwnVersionIsNoDependency(t *testing.T) {
 	for _, test := range []struct{ name, file, lock string }{
 		{"npm", "package-lock.json", `{"name": "app", "version": "OWN", "lockfileVersion": 3, "packages": {
@@ -44,7 +44,7 @@ func TestOwnVersionIsNoDependency(t *testing.T) {
 	}
 }
 
-// Modules of one repository require each other in the versions that it released.
+// Modules of one repository require each other's released versions.
 func TestOwnModulesAreNoDependency(t *testing.T) {
 	source := func(own, foreign string) sourceFiles {
 		sum := strings.NewReplacer("OWN", own, "FOREIGN", foreign).Replace("example.org/app vOWN h1:OWN=\nexample.org/app vOWN/go.mod h1:OWN=\nexample.org/app/api vOWN h1:OWN=\nexample.org/application vFOREIGN h1:x=\n")
@@ -59,7 +59,7 @@ func TestOwnModulesAreNoDependency(t *testing.T) {
 	}
 }
 
-// What says nothing of versions, but of what was downloaded, is still told.
+// A changed hash without a changed version is reported.
 func TestSameVersionsOtherContent(t *testing.T) {
 	for name, lock := range map[string]string{
 		"package-lock.json": `{"packages": {"node_modules/a": {"version": "1.0.0", "integrity": "sha512-HASH"}}}`,

@@ -7,7 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Where programs of each kind keep their migrations, and what only looks like one.
+// Files where programs of each kind keep their migrations, and files that only look like
+// migrations.
 func TestMigrationPlaces(t *testing.T) {
 	for _, name := range []string{
 		"pkg/migration/20190324205606.go", "synapse/storage/schema/main/delta/94/05_x.sql", "synapse/storage/schema/main/delta/92/01_remove_trigger.sql.postgres",

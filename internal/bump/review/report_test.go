@@ -256,8 +256,8 @@ func TestReviewContainerfiles(t *testing.T) {
 	}
 }
 
-// Links are not followed, many findings become a few, long names are cut, and
-// what is too large is named.
+// Links are not followed, many findings become a few, long names are cut, and files that are
+// too large are named.
 func TestReviewLimits(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "LICENSE")
 	if err := os.WriteFile(outside, []byte(mit), 0o644); err != nil {
@@ -301,8 +301,8 @@ func TestFindingJSON(t *testing.T) {
 	}
 }
 
-// What nests deeply, or is not what its name says, neither takes long nor ends in
-// a panic.
+// Files with deep nesting, or with other content than their name says, neither take long nor
+// cause a panic.
 func TestReviewHostile(t *testing.T) {
 	hostile := sourceFiles{}
 	for name := range manifests {

@@ -45,7 +45,7 @@ func TestApplicationIsNamedByItsSource(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	// As an older catalogue's library evaluates it.
+	// This is a spec from an older version of the catalogue's library.
 	if app := application(&catalog.Spec{App: "docs", Version: "v1"}); app.PURL != "pkg:generic/docs@v1" || app.Release != "v1" {
 		t.Errorf("without software: %+v", app)
 	}
@@ -72,7 +72,8 @@ func TestPatchesOfADefinition(t *testing.T) {
 	}
 }
 
-// IDs in the name of a patch are statements of who named it so; an ID in its text is none.
+// IDs in the name of a patch are statements of the person who named it. IDs in its text are
+// not.
 func TestAdvisoriesInNames(t *testing.T) {
 	for name, want := range map[string]string{
 		"CVE-2026-1234.patch":                         "CVE-2026-1234",

@@ -17,7 +17,8 @@ import (
 	"github.com/libresh/libre/internal/registry"
 )
 
-// Whichever request fails, and however: what must stay is there, and the next run completes.
+// Whichever request fails, and in whatever way, what must stay is kept, and the next run
+// completes.
 func TestFaultsOfEachRequest(t *testing.T) {
 	kinds := map[string]func(w http.ResponseWriter){
 		"refused": func(w http.ResponseWriter) { http.Error(w, `{"errors":[{"code":"DENIED"}]}`, http.StatusForbidden) },
@@ -77,7 +78,7 @@ func TestFaultsOfEachRequest(t *testing.T) {
 	}
 }
 
-// fresh has a client that knows nothing yet.
+// fresh returns a pruner with a new client.
 func (h *house) fresh() *Pruner {
 	h.Helper()
 	client, err := registry.NewClient(h.client.String(), registry.Options{})

@@ -75,7 +75,7 @@ func (h *house) image(repository, content, base string) (index name.Digest, plat
 	return digest, manifest.DigestStr()
 }
 
-// sign attaches something, as a signature, some time ago.
+// sign attaches an artifact like a signature, made some time ago.
 func (h *house) sign(subject name.Digest, ago time.Duration) {
 	h.Helper()
 	described, err := h.client.Head(h.Context(), subject)
@@ -122,7 +122,7 @@ func (h *house) plan(rule Rule) *Plan {
 	return plan
 }
 
-// there returns the releases of docs whose records, images and attachments are all there.
+// there returns the versions of docs whose records, images and attachments all exist.
 func (h *house) there() (versions []string) {
 	h.Helper()
 	return h.thereAfter("docs", 0, nil)
@@ -156,7 +156,7 @@ func goes(plan *Plan) (versions []string) {
 	return versions
 }
 
-// A recent kind of registry, with the referrers API.
+// A modern registry with the referrers API.
 func memory(t *testing.T) string {
 	server := httptest.NewServer(inmemory.New(inmemory.Logger(log.New(new(bytes.Buffer), "", 0)), inmemory.WithReferrersSupport(true)))
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
@@ -215,7 +215,7 @@ func TestOldReleasesGoAsAWhole(t *testing.T) {
 					}
 				}
 			}
-			check(t, h.pruner().Delete(t.Context(), plan, func(Release) {})) // again: all is gone
+			check(t, h.pruner().Delete(t.Context(), plan, func(Release) {})) // again: everything is deleted already
 		})
 	}
 }
@@ -247,7 +247,7 @@ func TestWhatMustStay(t *testing.T) {
 			h.withdraw(p, theirs, 1, "1-1", h.subject("docs-web-default", "1-1"))
 		}, "a statement of withdrawn releases is attached to it that does not verify"},
 		"the only newest statement": {func(h *house, p *Pruner) {
-			p.Now = time.Now().AddDate(1, 0, 0) // the statements are of today
+			p.Now = time.Now().AddDate(1, 0, 0) // the statements were made today
 			h.withdraw(p, ours, 1, "2-1", h.subject("docs-default", "2-1"), h.subject("docs-default", "3-1"))
 			h.withdraw(p, ours, 2, "", h.subject("docs-default", "1-1"))
 		}, "no other release that stays has the newest statement of withdrawn releases"},
@@ -273,7 +273,7 @@ func TestWhatMustStay(t *testing.T) {
 			for n := range 3 {
 				h.publish("docs", fmt.Sprint(n+1), "", 100*day)
 			}
-			former := h.plan(Rule{Keep: 2}) // before
+			former := h.plan(Rule{Keep: 2}) // the plan before the change
 			if len(former.Releases) != 1 {
 				t.Fatal(former)
 			}
@@ -290,7 +290,7 @@ func TestWhatMustStay(t *testing.T) {
 			if !strings.HasPrefix(why, test.want) {
 				t.Errorf("it stays because %q, want %q; %q go", why, test.want, goes(plan))
 			}
-			// A plan from before deletes nothing.
+			// A plan from before the change deletes nothing.
 			before := h.digest("docs-default", "1-1")
 			if err := p.Delete(t.Context(), former, func(Release) { t.Error("deleted") }); err == nil || strings.Contains(err.Error(), "\n") || !strings.HasSuffix(err.Error(), "make a new plan with libre prune") {
 				t.Errorf("%v", err)
@@ -311,7 +311,7 @@ func (h *house) digest(repository, tag string) string {
 	return found.Digest.String()
 }
 
-// tag points a tag to what another points to.
+// tag points a tag to the manifest that another tag points to.
 func (h *house) tag(repository, from, to string) {
 	h.Helper()
 	digest, err := (&world{client: h.client}).digest(repository, h.digest(repository, from))
@@ -341,7 +341,7 @@ func TestAPlanThatDoesNotCountIsRefused(t *testing.T) {
 			p.Releases[0].Digests[0].Repository = "meet-web-default"
 		},
 		"of an unknown app": func(p *Plan) { p.Releases[0].Record.Repository = "other-default" },
-		"without its record": func(p *Plan) { // as if that was deleted
+		"without its record": func(p *Plan) { // as if the record had been deleted
 			p.Releases[0].Record.Tag, p.Releases[0].Digests = "7-1", []Digest{{Repository: "docs-web-default", Digest: h.digest("docs-web-default", "4-1"), Kind: "image"}}
 		},
 	} {

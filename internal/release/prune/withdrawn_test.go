@@ -10,10 +10,10 @@ import (
 	"github.com/libresh/libre/internal/withdrawn"
 )
 
-// The keys that sign statements: the catalogue's, and somebody else's.
+// The keys that sign statements: the catalogue's, and another person's.
 const ours, theirs = "ours", "theirs"
 
-// key makes a key pair, and returns who signs with it.
+// key makes a key pair, and returns its signer.
 func (h *house) key(of string, format sign.Format) *sign.Signer {
 	h.Helper()
 	h.Setenv(sign.PasswordVariable, "correct horse")
@@ -44,7 +44,7 @@ func (h *house) withdraw(p *Pruner, of string, version int, tag string, subjects
 	check(h, err)
 }
 
-// subject returns what a tag points to.
+// subject returns the digest that a tag points to.
 func (h *house) subject(repository, tag string) name.Digest {
 	h.Helper()
 	digest, err := (&world{client: h.client}).digest(repository, h.digest(repository, tag))

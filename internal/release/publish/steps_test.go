@@ -10,7 +10,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// A dry run checks what is done and does nothing. A step that is done is not repeated.
+// A dry run only checks whether steps are done. A finished step is not repeated.
 func TestDryRunOnlyAsks(t *testing.T) {
 	wrong := errors.New("wrong")
 	for _, test := range []struct {

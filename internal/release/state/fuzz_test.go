@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzRecord reads a release record: what is accepted names its own images only.
+// FuzzRecord reads release records. An accepted record names only its own images.
 func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, manifest, content []byte) {
 		var record Record

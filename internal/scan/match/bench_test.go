@@ -60,7 +60,7 @@ func scanAsGrype(dir, file string) (matches int, err error) {
 }
 
 // BenchmarkScan scans a cached SBOM of 1,000 components. Both programs are started anew.
-// "x-grype" is how many times the time it takes of a program that does what grype does.
+// "x-grype" is the time as a multiple of the time of a program that does what grype does.
 func BenchmarkScan(b *testing.B) {
 	dir, file, components := b.TempDir(), filepath.Join(b.TempDir(), "sbom.cdx.json"), 1000
 	writeBench(b, dir, file, components)
@@ -111,7 +111,7 @@ func scanOnce(program, dir, file string) (matches int, err error) {
 	return len(image.Findings), err
 }
 
-// writeBench writes a database and an SBOM, one of 20 components of which is vulnerable.
+// writeBench writes a database and an SBOM. One in 20 components is vulnerable.
 func writeBench(b *testing.B, dir, file string, n int) {
 	b.Helper()
 	var known []scantest.Record

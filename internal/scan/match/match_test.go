@@ -45,7 +45,7 @@ var records = []scantest.Record{
 	{ID: "GHSA-pyth-pyth-pyth", Ecosystem: "python", Package: "requests", Affected: "< 2.32.0", FixedIn: "2.32.0"},
 }
 
-// Each kind of component is found by what its ecosystem is keyed by.
+// Each kind of component is found by the keys of its ecosystem.
 func TestMatches(t *testing.T) {
 	d := open(t, write(t, records...))
 	for _, test := range []struct {
@@ -105,7 +105,7 @@ func TestMatchHasWhatTheDatabaseKnows(t *testing.T) {
 	}
 }
 
-// What no database can have is named, not passed over.
+// Components that no database can have are named, not ignored.
 func TestUnmatchedComponents(t *testing.T) {
 	d := open(t, write(t, records...))
 	got, err := d.answer(t.Context(), []scan.Component{
@@ -122,7 +122,8 @@ func TestUnmatchedComponents(t *testing.T) {
 	}
 }
 
-// Names and versions that strangers chose break nothing, and hide nothing of the others.
+// Names and versions from strangers break nothing, and do not hide findings in other
+// components.
 func TestHostileComponents(t *testing.T) {
 	d := open(t, write(t, records...))
 	components := []scan.Component{{ID: "net", Name: "golang.org/x/net", Version: "v0.1.0", Type: "go-module"}}
@@ -133,7 +134,7 @@ func TestHostileComponents(t *testing.T) {
 				PURL: "pkg:" + kind + "/" + bad + "@" + bad + "?upstream=" + bad + "&distro=" + bad,
 			})
 		}
-		for _, known := range []scan.Component{ // whose versions are compared
+		for _, known := range []scan.Component{ // components whose versions are compared
 			{Name: "golang.org/x/net", Type: "go-module"}, {Name: "requests", Type: "python"}, {Name: "@babel/core", Type: "npm"},
 			{Name: "openssl", Type: "deb", PURL: "pkg:deb/debian/openssl@1?distro=debian-12"}, {Name: "curl", Type: "nix", CPEs: []string{"cpe:2.3:a:haxx:curl:*:*:*:*:*:*:*:*"}},
 		} {
@@ -147,7 +148,7 @@ func TestHostileComponents(t *testing.T) {
 	}
 }
 
-// A database that has only packages, and no CPEs, is whole.
+// A database with packages and no CPEs is complete.
 func TestDatabaseOfPackagesAlone(t *testing.T) {
 	d, err := openDatabase(write(t, scantest.Record{ID: "CVE-2026-1", Ecosystem: "go-module", Package: "golang.org/x/net", Affected: "< 1.0.0"}), false)
 	if err != nil {
