@@ -16,7 +16,7 @@ import (
 // remoteBuilder is a second machine: its own /nix, behind an sshd on the loopback interface.
 type remoteBuilder struct {
 	machineOf
-	user   string // of whom this machine logs in
+	user   string // user that this machine logs in as
 	port   string
 	config string // of ssh on this machine
 }
@@ -62,7 +62,7 @@ StrictHostKeyChecking yes
 	if err != nil {
 		t.Fatal(err)
 	}
-	// sshd wants /run/sshd, and what it starts sees the builder's /nix.
+	// sshd needs /run/sshd, and the programs that it starts use the builder's /nix.
 	process, err := testkit.Start(exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-euc",
 		`mount --bind "$1" /nix; mount -t tmpfs tmpfs /run; mkdir /run/sshd; shift; exec "$@"`, "sh", b.store, sshd, "-D", "-e", "-f", filepath.Join(dir, "sshd_config")))
 	if err != nil {
@@ -85,7 +85,7 @@ StrictHostKeyChecking yes
 	return b
 }
 
-// known is the line of known_hosts with the builder's key.
+// known returns the line of known_hosts with the builder's key.
 func (b remoteBuilder) known(t *testing.T) string {
 	t.Helper()
 	key, err := os.ReadFile(filepath.Join(filepath.Dir(b.config), "host.pub"))
@@ -95,15 +95,16 @@ func (b remoteBuilder) known(t *testing.T) string {
 	return fmt.Sprintf("[127.0.0.1]:%s %s", b.port, key)
 }
 
-// spec is the line of the builder for --builders.
+// spec returns the builder's line for --builders.
 func (b remoteBuilder) spec(system string) string {
 	return "ssh://root@builder.example " + system
 }
 
 const builtElsewhere = `package = pkgs.runCommand "web" { } "mkdir -p $out/bin; echo ${pkgs.writeText "text" "needed"} > $out/bin/web";`
 
-// Another machine builds what this one may not, and the images are the same as if this one
-// had. A builder of --builders fetches what it can from its binary cache, so nobody sends that.
+// Another machine builds what this machine may not build, and the images are the same as if
+// this one had built them. A builder in --builders fetches paths from its binary cache, so
+// nobody sends them.
 func TestRemoteBuildersMakeTheSameImages(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, app("one", builtElsewhere))
@@ -149,7 +150,7 @@ func TestRemoteBuildersMakeTheSameImages(t *testing.T) {
 	}
 }
 
-// paths are the names of what is in the store of a machine, without hashes.
+// paths returns the names of a machine's store paths, without hashes.
 func (m machineOf) paths(t *testing.T) []string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(m.store, "store"))
@@ -164,8 +165,8 @@ func (m machineOf) paths(t *testing.T) []string {
 	return names
 }
 
-// The recipe of docs/recipes.md, but for the machine's name. The binary cache has the package
-// set, as that of nixpkgs has; the other machine builds the app for its system.
+// This is the recipe of docs/recipes.md with another machine name. The binary cache has the
+// package set, like that of nixpkgs. The other machine builds the app for its system.
 func TestRecipeOfRemoteBuildersBuildsForTwoSystems(t *testing.T) {
 	t.Parallel()
 	c := shaped(t, app("one", `package = pkgs.runCommand "web" { } "cat ${pkgs.hello}/bin/hello > $out";`))
@@ -212,8 +213,8 @@ func TestRecipeOfRemoteBuildersBuildsForTwoSystems(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with the builder of another system, one line of the block of failures
-// says so, and what to do.
+// Any error of a builder for another system is one line in the block of failures, with what to
+// do.
 func TestRemoteBuildersThatDoNotBuildAreNamed(t *testing.T) {
 	t.Parallel()
 	b := newRemoteBuilder(t, "x86_64-linux", "")
@@ -246,7 +247,7 @@ func TestRemoteBuildersThatDoNotBuildAreNamed(t *testing.T) {
 	}
 }
 
-// Where this machine can build as well, it does, and says why the other one does not.
+// If this machine can build too, it does, and reports why the other machine does not.
 func TestThisMachineBuildsWithoutItsBuilder(t *testing.T) {
 	t.Parallel()
 	b := newRemoteBuilder(t, machine(), "")

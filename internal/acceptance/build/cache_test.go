@@ -17,7 +17,7 @@ func keyPair(t *testing.T) (secret, public string) {
 	return secret, public
 }
 
-// trusting are settings of a machine that may build nothing, and fetches from a cache.
+// trusting returns settings of a machine that may build nothing, and fetches from a cache.
 func trusting(t *testing.T, cache, public string) string {
 	t.Helper()
 	key, err := os.ReadFile(public)
@@ -27,8 +27,8 @@ func trusting(t *testing.T, cache, public string) string {
 	return "substitute = true\nsubstituters = file://" + cache + "\ntrusted-public-keys = " + string(key) + "\nrequire-sigs = true\nmax-jobs = 0\n"
 }
 
-// What one machine built goes to the cache, signed, and nothing else: another machine that
-// trusts its key builds nothing, and one that does not trust it fetches nothing.
+// The cache receives what one machine built, signed, and nothing else. Another machine that
+// trusts its key builds nothing. One that does not trust it fetches nothing.
 func TestCacheGetsWhatImagesAreMadeOf(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, app("one", builtElsewhere))
@@ -38,7 +38,7 @@ func TestCacheGetsWhatImagesAreMadeOf(t *testing.T) {
 	settings := "cache:\n  to: file://" + cache + "\n  key: " + secret + "\n"
 	first := newMachine(t)
 
-	// A copy that fails is an error, though the images are there. The next run copies.
+	// A failed copy is an error, although the images exist. The next run copies.
 	writeFile(t, filepath.Join(c.dir, "libre.yaml"), strings.Replace(settings, cache, "/dev/null/cache", 1))
 	stdout, stderr, code := first.run(t, c, "substitute = false", "build", "--all")
 	want := referencesOf(stdout)
@@ -85,7 +85,7 @@ func TestCacheGetsWhatImagesAreMadeOf(t *testing.T) {
 
 func second(_, b string) string { return b }
 
-// The key is read before anything is evaluated; one in a variable is in a file while libre
+// The key is read before anything is evaluated. A key in a variable is in a file while libre
 // runs, and in no argument.
 func TestCacheKeys(t *testing.T) {
 	t.Parallel()

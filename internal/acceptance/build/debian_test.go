@@ -26,11 +26,13 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// dpkgFormat lists a package as dpkg-query has it: the package, then what it was built from.
+// dpkgFormat is a format for dpkg-query: the package, then the source package that it was built
+// from.
 const dpkgFormat = `${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\t${source:Package}\t${source:Version}\n`
 
-// The packages of images on Debian are those that dpkg-query lists in the running image: also
-// those of a step, and neither what a step removed nor what left its configuration behind.
+// The SBOM of an image on Debian has the packages that dpkg-query lists in the running image.
+// These include packages of a step, but not removed packages, nor those of which only
+// configuration is left.
 func TestDebianPackagesAreThoseOfTheImage(t *testing.T) {
 	t.Parallel()
 	testkit.RequireRoot(t)
@@ -89,8 +91,8 @@ mkApp {
 	all.validate(t)
 }
 
-// debianBase serves a base image of Debian, with a certificate that the authority's file has.
-// Its folder /packages has files of packages that are not installed.
+// debianBase serves a base image of Debian over TLS. authority is a file with the certificate
+// of its authority. Its folder /packages has files of packages that are not installed.
 func debianBase(t *testing.T, others ...string) (host, digest, authority string) {
 	t.Helper()
 	server := httptest.NewTLSServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
@@ -126,7 +128,7 @@ func debianBase(t *testing.T, others ...string) (host, digest, authority string)
 	return host, hash.String(), authority
 }
 
-// installed are the installed packages of dpkg-query's list: name, version and purl.
+// installed returns the installed packages of dpkg-query's list: name, version and purl.
 // https://github.com/package-url/purl-spec/blob/main/types-doc/deb-definition.md
 func installed(list, release string) (packages []string) {
 	for line := range strings.Lines(list) {
@@ -148,7 +150,7 @@ func installed(list, release string) (packages []string) {
 	return packages
 }
 
-// debianPURL is a purl in its canonical form.
+// debianPURL returns a purl in its canonical form.
 func debianPURL(t *testing.T, text string) string {
 	t.Helper()
 	purl, err := packageurl.FromString(text)
@@ -158,7 +160,7 @@ func debianPURL(t *testing.T, text string) string {
 	return purl.String()
 }
 
-// spdxPackages are the Debian packages of an SPDX document: name, version and purl.
+// spdxPackages returns the Debian packages of an SPDX document: name, version and purl.
 func spdxPackages(t *testing.T, text []byte) (packages []string) {
 	t.Helper()
 	var document struct {

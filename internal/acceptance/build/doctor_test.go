@@ -71,7 +71,8 @@ func TestDoctorChecksTheTokensOfForges(t *testing.T) {
 	}
 }
 
-// In registries where repositories must be created first, doctor tries one of the catalogue's.
+// For registries where repositories must be created first, doctor tries a repository of the
+// catalogue.
 func TestDoctorTriesARepositoryThatExists(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, apps(app("one", `package = pkgs.writeText "one" "1";`), app("two", `package = pkgs.writeText "two" "2";`)))

@@ -9,8 +9,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// However many images are described, the package set is asked once about what is in them. It knows
-// as much of them as of each app alone.
+// The package set is asked only once about the contents of all described images. The answer has
+// as many facts as the answers for each app.
 func TestImagesAreDescribedByOneEvaluation(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
@@ -38,7 +38,7 @@ func TestImagesAreDescribedByOneEvaluation(t *testing.T) {
 	}
 }
 
-// componentsOf are the different components of lists of licences, without the images they are in.
+// componentsOf returns the distinct components in lists of licences, without their images.
 func componentsOf(lists ...string) map[string]bool {
 	all := map[string]bool{}
 	for _, list := range lists {

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A result that cannot be written is an error, and not a success with half of it.
+// A result that cannot be written is an error. A part of it does not count as success.
 func TestFullDiskBehindStdoutIsAnError(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"one/default.nix": strings.ReplaceAll(strings.ReplaceAll(namedApp, "%%", "%"), "%s", "x")})
@@ -41,8 +41,8 @@ func TestFullDiskBehindStdoutIsAnError(t *testing.T) {
 	}
 }
 
-// The clock may have been wrong when files were written, or be wrong now: caches and layouts
-// of another century give the same image.
+// The clock may have been wrong when files were written, or be wrong now. Caches and layouts of
+// another century give the same image.
 func TestFilesOfAnotherCenturyChangeNothing(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"one/default.nix": strings.ReplaceAll(strings.ReplaceAll(namedApp, "%%", "%"), "%s", "x")})

@@ -60,8 +60,8 @@ SOFTWARE.
 
 const packageJSON = `{"name":"@ada/notes","description":"Notes \" ${x} ''","license":"MIT","bin":{"notes":"index.js"},"scripts":{"build":"vite build"}}`
 
-// What libre new writes for each shape of a source instantiates, against a package set that
-// checks the arguments of nixpkgs' builders, and has all hashes.
+// The definition that libre new writes for each kind of source instantiates, with a package set
+// that checks the arguments of nixpkgs' builders. It has all hashes.
 func TestNewDefinitionsInstantiate(t *testing.T) {
 	shapes := map[string]struct {
 		tag   string

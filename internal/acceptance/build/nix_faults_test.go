@@ -13,11 +13,11 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// nixFaults are ways in which a nix ends badly, as scripts; $real runs the true one.
+// nixFaults are ways in which a nix fails, as scripts. $real runs the real one.
 var nixFaults = []struct {
 	name, script string
-	evaluating   string // libre's line, if it happens to nix eval
-	building     string // and to nix-store --realise
+	evaluating   string // error of libre if it happens to nix eval
+	building     string // error of libre if it happens to nix-store --realise
 }{
 	{"not JSON", `echo "hello <html>"`, `which is not JSON; run the same command again`, `nix gave no reason; run the same command again`},
 	{"half of it", `$real "$@" | head -c 100`, `ends in the middle; run the same command again`, ``},
@@ -32,7 +32,7 @@ var nixFaults = []struct {
 	{"no reason", `exit 7`, `exit status 7 and gave no reason; check it with libre doctor`, `exit status 7 and gave no reason; check it with libre doctor`},
 }
 
-// However nix ends, one line says so, and the next run makes the image.
+// Any failure of nix is reported in one line, and the next run makes the image.
 func TestNextRunCompletesWhatNixFailed(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"one/default.nix": fmt.Sprintf(namedApp, "")})
@@ -61,7 +61,7 @@ func TestNextRunCompletesWhatNixFailed(t *testing.T) {
 	}
 }
 
-// namedApp is an app whose image has a text.
+// namedApp is an app whose image contains a text.
 const namedApp = `{ mkApp, pkgs, ... }:
 mkApp {
   name = "one"; version = "1"; packageVersion = 1;
@@ -71,7 +71,7 @@ mkApp {
 
 var errorLine = regexp.MustCompile(`(?m)^error: `)
 
-// wrap writes a program that runs a script in place of one operation of the true program.
+// wrap writes a program that runs a script instead of one operation of the real program.
 func wrap(t *testing.T, dir, program, operation, script string) string {
 	t.Helper()
 	real, err := exec.LookPath(program)

@@ -12,7 +12,7 @@ import (
 	"github.com/libresh/libre/internal/sbom"
 )
 
-// readSBOM reads the SBOM of an image, and what libre said.
+// readSBOM returns the SBOM of an image, and libre's stderr.
 func (m machineOf) readSBOM(t *testing.T, c catalogue, image string) (document *sbom.Document, stderr string) {
 	t.Helper()
 	stdout, stderr, code := m.run(t, c, "substitute = false", "sbom", image, "-o", "cyclonedx-json")
@@ -37,9 +37,9 @@ func component(t *testing.T, d *sbom.Document, storeName string) sbom.Component 
 	return sbom.Component{}
 }
 
-// The package set gives the licence, the home page and the names in databases, also of what
-// is named in a string alone. The derivation gives the source and the patches, also of what
-// the package set does not know by its name; libre says how much that is.
+// The package set has the licence, the home page and the names in databases, even for packages
+// that are only named in a string. The derivation has the source and the patches, even for
+// packages that the package set does not know by name. libre reports how many these are.
 func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 	t.Parallel()
 	c := shaped(t, apps(
@@ -117,7 +117,7 @@ func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 		t.Errorf("compress, declared %+v", compress)
 	}
 
-	// What cannot be evaluated at all hides nothing of the rest that is reached.
+	// A package that cannot be evaluated hides no other package of the image.
 	bad, stderr := m.readSBOM(t, c, "badly/web/default")
 	if !strings.Contains(stderr, "the package set does not know 4 of ") {
 		t.Errorf("libre does not say what is unknown:\n%s", stderr)
@@ -125,7 +125,7 @@ func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 	if compress, called := component(t, bad, "compress-1.3"), component(t, bad, "mistaken-4"); compress.License.Expression != "Zlib" || called.License.Expression != "" {
 		t.Errorf("compress %+v\ncalled badly %+v", compress, called)
 	}
-	// Nor does it of what other apps reach, which are asked about at once.
+	// It also hides no packages of other apps, which are in the same question.
 	listed, _, code := m.run(t, c, "substitute = false", "licenses", "*/web/default")
 	if code != 0 || !strings.Contains(listed, "crypto\t3.0.13\tApache-2.0 AND LicenseRef-nixos-own-licence\t") || !strings.Contains(listed, "identified\t2\tMIT OR ISC\t") {
 		t.Errorf("exit code %d\n%s", code, listed)
@@ -135,7 +135,7 @@ func TestSBOMHasWhatThePackageSetKnows(t *testing.T) {
 	}
 }
 
-// checkClosure compares the store paths of an SBOM with what nix-store says.
+// checkClosure compares the store paths of an SBOM with the output of nix-store.
 func checkClosure(t *testing.T, m machineOf, d *sbom.Document) {
 	t.Helper()
 	var got []string

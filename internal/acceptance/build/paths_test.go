@@ -100,7 +100,7 @@ mkApp {
 	}
 }
 
-// A file whose name has a meaning in layers is refused by name, whoever makes the layer.
+// A file whose name has a special meaning in layers is refused by name, in every kind of layer.
 func TestNamesOfLayersAreRefused(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")

@@ -20,7 +20,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// rendered are the pods of rendered objects, by the object's kind and component.
+// rendered returns the pods of rendered objects, by the object's kind and component.
 func rendered(t *testing.T, c catalogue, args ...string) map[string]corev1.PodTemplateSpec {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,7 +56,8 @@ func rendered(t *testing.T, c catalogue, args ...string) map[string]corev1.PodTe
 	return pods
 }
 
-// podOf is what runc needs to run the container of a pod as the object says, and no more.
+// podOf returns the reference and the options with which runc runs a pod's container exactly as
+// the object describes it.
 func podOf(t *testing.T, pod corev1.PodTemplateSpec, secrets map[string]string) (reference string, with changes) {
 	t.Helper()
 	container := pod.Spec.Containers[0]
@@ -90,8 +91,8 @@ func podOf(t *testing.T, pod corev1.PodTemplateSpec, secrets map[string]string) 
 	return reference, with
 }
 
-// The rendered objects of guestbook are complete: its images run with exactly what they
-// name, each in a network of its own, with a real PostgreSQL. The migration runs first.
+// The rendered objects of guestbook are complete: its images run with exactly these settings,
+// each in a separate network, with a real PostgreSQL. The migration runs first.
 func TestRenderedGuestbookRuns(t *testing.T) {
 	t.Parallel()
 	c := demo(t)

@@ -18,7 +18,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// album is a catalogue with testdata/album, built.
+// album returns a built catalogue with testdata/album.
 func album(t *testing.T) catalogue {
 	t.Helper()
 	files := map[string]string{}
@@ -38,7 +38,8 @@ func album(t *testing.T) catalogue {
 	return c
 }
 
-// browser keeps cookies, and finds names that end in .localhost on this machine.
+// browser returns an HTTP client that keeps cookies, and resolves names in .localhost to this
+// machine.
 func browser(t *testing.T) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -90,7 +91,7 @@ func send(t *testing.T, client *http.Client, method, address, body string) (int,
 	return status, text
 }
 
-// secretOf is a secret of a run.
+// secretOf returns a secret of a run.
 func secretOf(t *testing.T, state, name string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(state, "libre/run/album/secrets.env"))
@@ -106,9 +107,9 @@ func secretOf(t *testing.T, state, name string) string {
 	return ""
 }
 
-// An app that needs a bucket and an OpenID provider runs without images of them: its user logs
+// An app that needs a bucket and an OpenID provider runs without images of them. Its user logs
 // in by the code flow, uploads photos through the app and by a presigned URL, and finds them
-// again after a restart. Nobody else gets them.
+// again after a restart. Nobody else can read them.
 func TestRunAppWithBucketAndLogin(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "nix", "git", "go", "busybox")

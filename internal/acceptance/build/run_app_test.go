@@ -20,7 +20,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// runs are the engines that libre run is tested with, and what each needs.
+// runs are the engines that libre run is tested with, and the requirements of each.
 var runs = map[string]func(t *testing.T){
 	"runc": func(*testing.T) {},
 	"podman": func(t *testing.T) { // with a storage of its own
@@ -32,13 +32,14 @@ var runs = map[string]func(t *testing.T){
 	"docker": func(t *testing.T) { testkit.Docker(t, true) },
 }
 
-// appRun is a `libre run` that answers.
+// appRun is a running `libre run` that answers.
 type appRun struct {
 	*testkit.Process
 	url string
 }
 
-// stateHome is where libre run keeps data. Servers of root's runs reach it as other users.
+// stateHome returns the folder in which libre run keeps data. In runs by root, servers access
+// it as other users.
 func stateHome(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "run-")
@@ -128,8 +129,8 @@ func (r *appRun) sign(t *testing.T, name string) {
 	}
 }
 
-// libre run starts guestbook with a real PostgreSQL: its page answers at one port, and keeps
-// what is written, if it should, also when libre is killed. Nothing else is left.
+// libre run starts guestbook with a real PostgreSQL. Its page answers on one port, and keeps
+// entries if it should, even if libre is killed. Nothing else is left.
 func TestRunGuestbook(t *testing.T) {
 	c := demo(t)
 	testkit.RequireRoot(t)
@@ -171,7 +172,7 @@ func TestRunGuestbook(t *testing.T) {
 	}
 }
 
-// checkPrivate checks that nobody else can read secrets, and that none is in an argument.
+// checkPrivate checks that other users cannot read secrets, and that no argument contains one.
 func checkPrivate(t *testing.T, state string) {
 	t.Helper()
 	file := filepath.Join(state, "libre/run/guestbook/secrets.env")
@@ -205,8 +206,8 @@ func checkPrivate(t *testing.T, state string) {
 	}
 }
 
-// A second run of an app, a port that is taken, and an engine that is missing are refused in
-// one line, and what runs goes on.
+// A second run of an app, a used port, and a missing engine are refused in one line. The first
+// run continues.
 func TestRunRefuses(t *testing.T) {
 	c := demo(t)
 	testkit.RequireRoot(t)
@@ -238,7 +239,7 @@ func TestRunRefuses(t *testing.T) {
 	nothingLeft(t, state)
 }
 
-// An app without routes runs, and libre says that nothing answers at its address.
+// An app without routes runs, and libre reports that nothing answers at its address.
 func TestRunSaysThatAnAppHasNoRoutes(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "runc")
@@ -282,7 +283,7 @@ mkApp {
 	nothingLeft(t, state)
 }
 
-// libre shell opens the debug variant of an image, without rights.
+// libre shell opens the debug variant of an image, without capabilities.
 func TestShellOpensTheDebugVariant(t *testing.T) {
 	c := demo(t)
 	testkit.RequireRoot(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// importStandins puts images into podman's storage that have testdata/standin in place of MinIO
+// importStandins imports images into podman's storage, with testdata/standin instead of MinIO
 // and Dex.
 func importStandins(t *testing.T, minio, dex string) {
 	t.Helper()
@@ -46,8 +46,8 @@ func importStandins(t *testing.T, minio, dex string) {
 	}
 }
 
-// Servers from images are reached as libre's own are: the provider by browsers and by the app
-// at one address, and the bucket by browsers, by the app, and by a route.
+// Servers from images have the same addresses as libre's own. Browsers and the app use one
+// address for the provider. Browsers, the app and a route use the bucket.
 func TestRunAppWithServersFromImages(t *testing.T) {
 	testkit.RequireRoot(t)
 	testkit.Require(t, "nix", "git", "go", "busybox", "podman")

@@ -20,7 +20,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// realApps is the catalogue of `libre init` with the apps of libre's own.
+// realApps returns the catalogue of `libre init` with libre's own apps added.
 func realApps(t *testing.T) catalogue {
 	t.Helper()
 	testkit.Require(t, "nix", "git", "go", "busybox", "buildah")
@@ -55,8 +55,9 @@ func replaceIn(t *testing.T, file, old, new string) {
 	writeFile(t, file, strings.Replace(string(text), old, new, 1))
 }
 
-// The SBOM of real images has every store path, every Go module with its version, a licence for
-// nearly all, and all that BSI TR-03183-2 requires. Both formats are valid.
+// The SBOM of a real image has every store path, every Go module with its version, a licence
+// for nearly all components, and everything that BSI TR-03183-2 requires. Both formats are
+// valid.
 func TestSBOMsOfRealApps(t *testing.T) {
 	t.Parallel()
 	c := realApps(t)
@@ -94,8 +95,8 @@ func TestSBOMsOfRealApps(t *testing.T) {
 		"guestbook/backend/default", "guestbook/base/default", "guestbook/frontend/default", "guestbook/backend/lyon")
 }
 
-// checkVEXAndScan validates what is said of images, as OpenVEX and CycloneDX VEX, and what a scan
-// of them finds, as SARIF and as a VDR.
+// checkVEXAndScan validates the statements about images as OpenVEX and CycloneDX VEX, and the
+// results of scanning them as SARIF and as a VDR.
 func checkVEXAndScan(t *testing.T, c catalogue, images ...string) {
 	t.Helper()
 	stated := map[string]bool{}
@@ -141,14 +142,14 @@ func checkVEXAndScan(t *testing.T, c catalogue, images ...string) {
 	testkit.Validate(t, filepath.Join(moduleDir(t, "github.com/anchore/grype"), "grype/presenter/sarif/testdata/sarif-schema-2.1.0.json"), sarif)
 }
 
-// moduleDir is the folder of a module's source.
+// moduleDir returns the folder of a module's source.
 func moduleDir(t *testing.T, module string) string {
 	t.Helper()
 	return strings.TrimSpace(libre.Tool(t, "go", "list", "-m", "-f", "{{.Dir}}", module))
 }
 
-// The SBOMs of all images of libre init's catalogue are valid, in both formats: of every
-// component and variant, and of those with tools for debugging.
+// The SBOMs of all images in libre init's catalogue are valid in both formats: those of each
+// component and variant, and those with debugging tools.
 func TestSBOMsOfTheTemplateAreValid(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
@@ -160,10 +161,10 @@ func TestSBOMsOfTheTemplateAreValid(t *testing.T) {
 	all.validate(t)
 }
 
-// images are the SBOMs of images, as files.
+// images has the SBOMs of images, as files.
 type images struct{ cyclonedx, spdx []string }
 
-// documents are the SBOMs of one selection.
+// documents has the SBOMs of one selection.
 type documents struct{ cyclonedx, spdx []byte }
 
 // write writes the SBOMs of a selection in both formats.
@@ -178,7 +179,8 @@ func (i *images) write(t *testing.T, c catalogue, selection string) documents {
 	return documents{cyclonedx: []byte(cyclonedx), spdx: []byte(spdx)}
 }
 
-// validate checks them by the schemas of their formats, strictly, and SPDX by its own tools too.
+// validate validates the documents by the schemas of their formats, strictly, and SPDX with its
+// own tools too.
 func (i *images) validate(t *testing.T) {
 	t.Helper()
 	testkit.Validate(t, "cyclonedx", i.cyclonedx...)
@@ -198,8 +200,8 @@ func (i *images) validate(t *testing.T) {
 	}
 }
 
-// checkNames looks for what the definitions say: the CPE of one application, once, and a patch of
-// one variant in all that is made of the source.
+// checkNames looks for facts from the definitions: the CPE of one application, once, and a
+// patch of one variant in everything that is built from the source.
 func checkNames(t *testing.T, write func(selection string) []byte) {
 	t.Helper()
 	cpes, patched := 0, map[string][]string{}
@@ -241,8 +243,8 @@ func checkLicences(t *testing.T, d *sbom.Document) {
 	}
 }
 
-// checkModules compares the Go modules with what Go reads in the program. That does not know
-// the version of the main module.
+// checkModules compares the Go modules with those that Go reads in the program. Go does not
+// know the version of the main module.
 func checkModules(t *testing.T, d *sbom.Document, version string) {
 	t.Helper()
 	var got []string

@@ -16,8 +16,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// The commands on an app's page verify, run and render it, as they stand there, in a folder
-// with nothing but the public key of the page.
+// The commands on an app's page verify, run and render the app, exactly as the page shows them,
+// in a folder that only has the page's public key.
 func TestCommandsOfThePageRunTheApp(t *testing.T) {
 	c := demo(t)
 	testkit.RequireRoot(t)
@@ -56,7 +56,7 @@ func TestCommandsOfThePageRunTheApp(t *testing.T) {
 			nothingLeft(t, state)
 		default:
 			operator.libre(t, words[1:]...)
-			if err := os.RemoveAll(filepath.Join(operator.dir, "guestbook")); err != nil { // where both renderings go
+			if err := os.RemoveAll(filepath.Join(operator.dir, "guestbook")); err != nil { // both renderings are written there
 				t.Fatal(err)
 			}
 		}
@@ -67,7 +67,7 @@ func TestCommandsOfThePageRunTheApp(t *testing.T) {
 	}
 }
 
-// shownCommands are the words of the commands that a page shows, a line each.
+// shownCommands returns the words of the commands that a page shows, one command per line.
 func shownCommands(t *testing.T, file string) (commands [][]string) {
 	t.Helper()
 	page, err := os.Open(file)

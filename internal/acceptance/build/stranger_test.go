@@ -13,8 +13,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// stranger has one app for each way to a file or a variable of this machine. SECRET is the
-// path of a file, and ABOVE that of its folder.
+// stranger has one app for each way to read a file or a variable of this machine. SECRET is the
+// path of a file, and ABOVE the path of its folder.
 var stranger = map[string]string{
 	// Nix, while it evaluates.
 	"reads":    evil(`meta.description = builtins.readFile SECRET;`, ``),
@@ -54,8 +54,8 @@ mkApp {
 `
 }
 
-// strangersFiles are Containerfiles, each of an app of its own, and the other attributes of
-// its component.
+// strangersFiles are Containerfiles, each of a separate app, and the other attributes of their
+// component.
 var strangersFiles = map[string][2]string{
 	"absolute":  {``, `containerfile = "SECRET";`},
 	"outside":   {``, `containerfile = "../../..SECRET";`},
@@ -77,11 +77,11 @@ var strangersFiles = map[string][2]string{
 	"config":    {"FROM scratch\nARG STRANGER_TOKEN\nENV GOT=got-${STRANGER_TOKEN}\nLABEL got=${STRANGER_TOKEN}\n", ``},                            // empty
 }
 
-// harmless are the apps that may be built: what they ask for is empty.
+// harmless are the apps that may be built, because what they read is empty.
 var harmless = []string{"asks", "entry", "environ", "argument", "config"}
 
-// Whatever a stranger's catalogue names, nothing of this machine is in an image, a message or
-// a log. Each app that asks for a file fails alone.
+// A stranger's catalogue cannot get anything from this machine into an image, a message or a
+// log, whatever it names. Each app that reads a file fails, and no other.
 func TestStrangersCatalogueReachesNothing(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "buildah")
@@ -151,8 +151,8 @@ func holdsNowhere(t *testing.T, dir, text string) {
 	}
 }
 
-// A flake's nixConfig changes nothing, also where nix.conf says to accept it, and a sandbox
-// that is off is said once.
+// A flake's nixConfig changes nothing, even if nix.conf accepts it. A disabled sandbox is
+// reported once.
 func TestStrangersSettingsChangeNothing(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"one/default.nix": strings.Replace(evil(`meta.description = "home=${builtins.getEnv "HOME"}.";`, "echo "+rand.Text()+" > $out"), "NAME", "one", 1)})

@@ -17,8 +17,8 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// A pull request says what an update changes for those who run the app: by the definition,
-// and by the images where it builds them.
+// A pull request describes the effects of an update on those who run the app: by the
+// definition, and by the images if libre builds them.
 func TestPullRequestsCompare(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)

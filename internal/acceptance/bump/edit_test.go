@@ -9,9 +9,9 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// The source of an app is changed by hand, wherever it is fetched from, for all variants: after
-// its other patches, and before what a variant does. The package version rises once a release
-// with the former source is published.
+// A person edits the source of an app for all variants, however it is fetched. The edit is
+// after the app's other patches, and before a variant's changes. The package version rises if a
+// release with the former source is published.
 func TestSourcesAreEdited(t *testing.T) {
 	for kind, prepare := range map[string]func(c *catalogue, repo *forgetest.Repo){
 		"an archive of a forge": func(*catalogue, *forgetest.Repo) {},
@@ -48,7 +48,7 @@ func TestSourcesAreEdited(t *testing.T) {
 					t.Errorf("want the package version %s:\n%s%s", version, got.stdout, c.read(t, "apps/notes/default.nix"))
 				}
 			}
-			change("page.txt", "bonjour", "salut", "3") // greeting.patch comes before
+			change("page.txt", "bonjour", "salut", "3") // greeting.patch is applied before
 			if definition := c.read(t, "apps/notes/default.nix"); !strings.Contains(definition, "patches = [ ./greeting.patch { file = ./patches/changes.patch; } ];") {
 				t.Errorf("the definition:\n%s", definition)
 			}

@@ -13,8 +13,8 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// One command finds the source's hash, the hashes of what is made of it, and those in a
-// package, and changes nothing else.
+// One command finds the hash of the source, of outputs that are made from it, and of sources in
+// a package, and changes nothing else.
 func TestHashesAreFilledInOneCommand(t *testing.T) {
 	c, _ := suite(t, forgetest.GitHub(t))
 	text := c.read(t, "apps/notes/default.nix")
@@ -43,7 +43,7 @@ func TestHashesAreFilledInOneCommand(t *testing.T) {
 	}
 }
 
-// A build says which command finds the hashes, and finds them itself if asked.
+// A build prints the command that finds the hashes, and finds them itself if asked.
 func TestBuildFillsHashes(t *testing.T) {
 	c, _ := suite(t, forgetest.GitHub(t))
 	failed := c.run(t, 3, "build", "notes")
@@ -78,7 +78,7 @@ func TestReplacedReleaseIsNotedByHash(t *testing.T) {
 	}
 }
 
-// What is published keeps its content: new hashes need a new package version.
+// A published release keeps its content, so new hashes need a new package version.
 func TestHashesOfAPublishedReleaseRaiseThePackageVersion(t *testing.T) {
 	c, _ := suite(t, forgetest.GitHub(t))
 	c = c.publishes(t)
@@ -96,7 +96,7 @@ func TestHashesOfAPublishedReleaseRaiseThePackageVersion(t *testing.T) {
 	}
 }
 
-// publishes is the catalogue with a key and a registry.
+// publishes returns the catalogue with a key and a registry.
 func (c catalogue) publishes(t *testing.T) catalogue {
 	t.Helper()
 	server := httptest.NewServer(inmemory.New(inmemory.Logger(log.New(io.Discard, "", 0)), inmemory.WithReferrersSupport(true)))

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// themed are four apps. One uses the content of the input theme, and one is built on
-// another component of that app.
+// themed are four apps. One uses the content of the input theme, and one is built on another
+// component of that app.
 var themed = map[string]string{
 	"themed/default.nix": `{ mkApp, pkgs, ... }:
 mkApp {

@@ -19,7 +19,8 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// newNotes is a catalogue, and notes on a forge: 1.1.0 is the newest release for everybody.
+// newNotes returns a catalogue, and a forge with notes. 1.1.0 is the newest release for
+// everybody.
 func newNotes(t *testing.T, forge *forgetest.Forge, base string) catalogue {
 	t.Helper()
 	testkit.Require(t, "nix", "git")
@@ -45,8 +46,8 @@ func newNotes(t *testing.T, forge *forgetest.Forge, base string) catalogue {
 	return c
 }
 
-// A new app begins with the release that bump would choose, or with the tag of a page, with
-// the hash of its source and pinned bases; bump follows it.
+// A new app starts with the release that bump would choose, or with the tag of a page. It has
+// the hash of its source, and pinned bases. bump then updates it.
 func TestNewAppBeginsWithAReleaseOfAForge(t *testing.T) {
 	host, push := hub(t)
 	digest := push("base:1")
@@ -79,7 +80,7 @@ func TestNewAppBeginsWithAReleaseOfAForge(t *testing.T) {
 	}
 }
 
-// Where the package set lacks a builder, the definition is written all the same, and says so.
+// If the package set lacks a builder, the definition is still written, and says so.
 func TestNewAppWithoutItsBuilderHasTheHashOfItsSource(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c := newNotes(t, forge, "scratch")
@@ -100,7 +101,7 @@ func TestNewAppWithoutItsBuilderHasTheHashOfItsSource(t *testing.T) {
 	c.run(t, 0, "list", "pages")
 }
 
-// A repository of Forgejo or GitLab is fetched by git, and followed by its releases.
+// A repository of Forgejo or GitLab is fetched with git. bump follows its releases.
 func TestNewAppBeginsWithAReleaseOfForgejoOrGitLab(t *testing.T) {
 	host, push := hub(t)
 	push("base:1")
@@ -119,7 +120,8 @@ func TestNewAppBeginsWithAReleaseOfForgejoOrGitLab(t *testing.T) {
 	}
 }
 
-// An image without a source is an app that is that image, by a Containerfile of the catalogue.
+// An image without a source becomes an app whose Containerfile, in the catalogue, only names
+// the image.
 func TestNewAppOfAnImageIsBuilt(t *testing.T) {
 	testkit.Require(t, "buildah")
 	host, _ := hub(t)

@@ -21,7 +21,7 @@ import (
 	nixcode "github.com/libresh/libre/nix"
 )
 
-// guestbook is the template's guestbook with its source on a forge, at 1.0.0.
+// guestbook returns the template's guestbook at 1.0.0, with its source on a forge.
 func guestbook(t *testing.T, forge *forgetest.Forge) (catalogue, *forgetest.Repo) {
 	t.Helper()
 	testkit.Require(t, "nix", "git", "patch")

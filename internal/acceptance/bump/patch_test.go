@@ -12,7 +12,7 @@ import (
 
 const fixedTheme = "the colour is blue, checked\n"
 
-// fixed is upstream with a fix on main that no release has.
+// fixed commits a fix on upstream's main that is in no release.
 func fixed(t *testing.T, repo *forgetest.Repo) string {
 	t.Helper()
 	files := upstreamFiles("1.0.0")
@@ -20,7 +20,7 @@ func fixed(t *testing.T, repo *forgetest.Repo) string {
 	return repo.Commit(files)
 }
 
-// A commit of the source's repository, by the digits of its ID: the whole way.
+// A commit of the source's repository is added by the digits of its ID, through all steps.
 func TestPatchOfACommit(t *testing.T) {
 	c, repo := suite(t, forgetest.GitHub(t))
 	id := fixed(t, repo)
@@ -60,7 +60,7 @@ func TestPatchOfACommit(t *testing.T) {
 	}
 }
 
-// What is refused changes nothing, and says why on one line.
+// A refused patch changes nothing, and the reason is one line.
 func TestPatchRefusesAndChangesNothing(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
@@ -131,7 +131,7 @@ func TestPatchRefusesAndChangesNothing(t *testing.T) {
 	}
 }
 
-// A patch is committed with its file and nothing else, and its pull request is its own.
+// A patch is committed only with its own files, and gets a separate pull request.
 func TestPatchIsCommittedAndProposed(t *testing.T) {
 	forge := forgetest.GitHub(t)
 	c, repo := suite(t, forge)
@@ -154,7 +154,7 @@ func TestPatchIsCommittedAndProposed(t *testing.T) {
 	if status := c.git(t, "status", "--porcelain"); status != "" {
 		t.Errorf("--pr changed the catalogue: %s", status)
 	}
-	c.run(t, 0, "bump", "--all", "--pr") // nothing is left to do for the app, which does not close it
+	c.run(t, 0, "bump", "--all", "--pr") // the app needs no update, but that does not close the pull request
 	if pulls = home.Pulls(); len(pulls) != 1 || pulls[0].State != "open" {
 		t.Errorf("after a bump: %+v", pulls)
 	}
@@ -171,8 +171,9 @@ func TestPatchIsCommittedAndProposed(t *testing.T) {
 	}
 }
 
-// A file's text may mention other vulnerabilities: they are proposals, and nowhere recorded.
-// Without a list of patches, one is made; git sees the new file, so that Nix does.
+// The text of a patch file may mention other vulnerabilities. They are only suggestions, and
+// are not recorded. If there is no list of patches, one is added. git tracks the new file,
+// because Nix would otherwise not see it.
 func TestPatchOfAFileProposesWhatItsTextMentions(t *testing.T) {
 	c, _ := suite(t, forgetest.GitHub(t))
 	text := strings.Replace(c.read(t, "apps/notes/default.nix"), "  patches = [ ./greeting.patch ];\n", "", 1)

@@ -23,7 +23,7 @@ func TestRepositoryWithoutAForgeIsFetchedByGit(t *testing.T) {
 	}
 }
 
-// fetchByGit gives notes a source of a repository on this machine.
+// fetchByGit changes the source of notes to a repository on this machine.
 func (c catalogue) fetchByGit(t *testing.T, repo *forgetest.Repo, commit string) {
 	t.Helper()
 	text := ""

@@ -1,5 +1,5 @@
 // Package disk runs commands on a disk that fails: the built program, real Nix and git, and a
-// real registry, behind a file system that fails one operation of libre at a time.
+// real registry. A file system makes one operation of libre fail at a time.
 package disk
 
 import (
@@ -36,16 +36,17 @@ mkApp rec {
 }
 `
 
-// machine is a folder with all that libre writes on a machine: coop is the catalogue, cache
-// the cache, and one the source of the app, to be edited.
+// machine is a folder with everything that libre writes on a machine: coop is the catalogue,
+// cache the cache, and one the source of the app, for edits.
 type machine struct {
 	dir         string
 	registry    string
 	environment []string
 }
 
-// command is libre in the catalogue. It does not start there: see testkit.MountDisk. HERE in
-// arguments is the machine's folder, and FRESH a part of the registry that nobody has used.
+// command returns libre with arguments. It does not start in the catalogue's folder: see
+// testkit.MountDisk. HERE in arguments stands for the machine's folder, and FRESH for an unused
+// part of the registry.
 func (m machine) command(args, fresh string) *exec.Cmd {
 	args = strings.NewReplacer("HERE", m.dir, "FRESH", m.registry+"/"+strings.ToLower(fresh)).Replace(args)
 	cmd := libre.Command("/", append([]string{"-C", m.dir + "/coop"}, strings.Fields(args)...)...)
@@ -62,7 +63,7 @@ func (m machine) do(t *testing.T, args, fresh string) {
 	}
 }
 
-// read is what a file has, or those of a folder. What is not there is "".
+// read returns the content of a file, or of all files in a folder, or "" if it does not exist.
 func (m machine) read(t *testing.T, name string) (all string) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(m.dir, name), func(path string, entry fs.DirEntry, err error) error {
@@ -82,7 +83,7 @@ func (m machine) read(t *testing.T, name string) (all string) {
 	return all
 }
 
-// mount makes a copy of a folder the machine's, until the test ends.
+// mount copies a folder into the machine until the test ends.
 func (m machine) mount(t *testing.T, folder string) (*testkit.Disk, string) {
 	t.Helper()
 	copied := libre.TempDir(t)
@@ -109,7 +110,7 @@ func newMachine(t *testing.T) machine {
 	if err == nil {
 		err = os.MkdirAll(m.dir+"/cache/libre", 0o755)
 	}
-	if err == nil { // what is known of sources in the Nix store takes long to find
+	if err == nil { // the results of looking for sources in the Nix store take long to compute
 		err = os.Symlink(filepath.Join(libre.CacheHome(), "libre", "sources"), m.dir+"/cache/libre/sources")
 	}
 	if err != nil {
@@ -128,10 +129,10 @@ var errnos = map[string]syscall.Errno{
 	"write": syscall.ENOSPC, "create": syscall.EROFS, "mkdir": syscall.EROFS, "link": syscall.EROFS, "remove": syscall.EROFS,
 }
 
-// command is one that is run on a disk that fails.
+// command is a command that runs on a failing disk.
 type command struct {
 	name, args string
-	files      string // a file or a folder: they must be as before, or whole
+	files      string // a file or a folder that must be as before, or complete
 	prepare    func(t *testing.T, m machine)
 }
 
@@ -154,8 +155,9 @@ var commands = []command{
 	{"withdraw", "withdraw one 1.0.0-1 --reason bad", "coop/withdrawn.yaml", func(t *testing.T, m machine) { m.do(t, "push one/*/default", "") }},
 }
 
-// Whatever a disk cannot do, one line says which file and why, or it is of no consequence: each
-// kind of operation fails once in each folder. Nothing is half written, and the same command does its work when the disk is well.
+// Each kind of operation fails once in each folder. Then one line names the file and the
+// reason, or the failure has no effect. No file is incomplete, and the same command succeeds
+// when the disk works again.
 func TestNextRunCompletesWhatABadDiskFailed(t *testing.T) {
 	base := newMachine(t)
 	for _, c := range commands {
@@ -191,7 +193,7 @@ func TestNextRunCompletesWhatABadDiskFailed(t *testing.T) {
 	}
 }
 
-// reported are the lines of an error, and of a block about what failed.
+// reported matches the lines of an error, and of a block about a failure.
 var reported = regexp.MustCompile(`(?m)^(error: |  [a-z]+: ).*$`)
 
 func survives(t *testing.T, m machine, c command, errno syscall.Errno, before, want string, mend func(), fresh string) {

@@ -29,11 +29,11 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-const ownForge = "git.example.org" // as the recipes call it
+const ownForge = "git.example.org" // the name in the recipes
 
-// TestRecipesRunAtAForgeBehindAProxy runs the blocks of the recipes that need a forge, as they
-// stand there but for the token and the proxy's address: a private forge, with a certificate of
-// an authority that the test makes, which only the proxy can reach.
+// TestRecipesRunAtAForgeBehindAProxy runs the recipes that need a forge, unchanged except for
+// the token and the proxy's address. The forge is private, has a certificate of the test's
+// authority, and can only be reached through the proxy.
 func TestRecipesRunAtAForgeBehindAProxy(t *testing.T) {
 	testkit.Require(t, "bash", "nix", "git", "go")
 	const token = "t0ken"
@@ -108,8 +108,8 @@ git push --quiet --force origin main
 	}
 }
 
-// recipes returns a function that makes a script of the first blocks of a section: a libre.yaml,
-// if it has one, and the commands that need a forge.
+// recipes returns a function that makes a script from the first blocks of a section: a
+// libre.yaml, if it has one, and the commands that need a forge.
 func recipes(t *testing.T) func(title string) string {
 	t.Helper()
 	page, err := os.ReadFile("../../../docs/recipes.md")
@@ -140,7 +140,7 @@ func recipes(t *testing.T) func(title string) string {
 	}
 }
 
-// certify makes an authority, and a certificate of it for a host.
+// certify makes an authority, and a certificate from it for a host.
 func certify(t *testing.T, host string) (tls.Certificate, []byte) {
 	t.Helper()
 	sign := func(template, parent *x509.Certificate, signer *ecdsa.PrivateKey) ([]byte, *ecdsa.PrivateKey) {
@@ -164,7 +164,7 @@ func certify(t *testing.T, host string) (tls.Certificate, []byte) {
 	return tls.Certificate{Certificate: [][]byte{leaf}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ofAuthority})
 }
 
-// behindTLS serves what a server without TLS answers, and returns HOST:PORT.
+// behindTLS serves the answers of a server without TLS over TLS, and returns HOST:PORT.
 func behindTLS(t *testing.T, to string, certificate tls.Certificate) string {
 	t.Helper()
 	target, err := url.Parse(to)
@@ -172,7 +172,7 @@ func behindTLS(t *testing.T, to string, certificate tls.Certificate) string {
 		t.Fatal(err)
 	}
 	front := httputil.NewSingleHostReverseProxy(target)
-	front.ModifyResponse = func(r *http.Response) error { // its redirects go to itself
+	front.ModifyResponse = func(r *http.Response) error { // the server's redirects go to itself
 		if rest, inside := strings.CutPrefix(r.Header.Get("Location"), to); inside {
 			r.Header.Set("Location", "https://"+ownForge+rest)
 		}
@@ -232,7 +232,7 @@ func (p *proxy) connect(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(client, server)
 }
 
-// reached are the requests, each kind once.
+// reached returns the kinds of requests, each once.
 func (p *proxy) reached() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

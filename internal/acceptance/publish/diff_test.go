@@ -13,8 +13,9 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// What is fixed and what is new is found in both releases by the same database. What a
-// statement settles is fixed, with the statement.
+// The same database is used for both releases, so diff shows which vulnerabilities are fixed
+// and which are new. A vulnerability that a statement settles counts as fixed, and the
+// statement is shown.
 func TestDiffVulnerabilities(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "referrers")
@@ -57,8 +58,8 @@ func TestDiffVulnerabilities(t *testing.T) {
 	}
 }
 
-// Nothing is compared that does not verify: a moved tag, a release without its signature, an
-// image without its SBOM, another's key.
+// Releases that do not verify are not compared: a moved tag, a release without its signature,
+// an image without its SBOM, or another key.
 func TestDiffRefusesWhatDoesNotVerify(t *testing.T) {
 	t.Parallel()
 	c := shared(t)

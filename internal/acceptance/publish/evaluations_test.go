@@ -8,8 +8,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// However many images a push describes, the package set is asked once about what is in them. A
-// push of what is published asks nothing.
+// A push asks the package set only once about the contents of all described images. If
+// everything is published, it does not ask.
 func TestPushDescribesImagesByOneEvaluation(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, packages(rand.Text()), "x86_64-linux")
@@ -40,7 +40,7 @@ func TestPushDescribesImagesByOneEvaluation(t *testing.T) {
 	reg.audit(t)
 }
 
-// What is published, and what upstream has, is compared with one evaluation.
+// One evaluation is enough to compare the published releases and upstream's versions.
 func TestStatusNeedsOneEvaluation(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, map[string]string{"one/default.nix": `{ mkApp, pkgs, ... }:

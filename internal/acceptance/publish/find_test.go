@@ -13,8 +13,8 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// A component is found in each published release and in what is built of the working
-// tree, and an SBOM that was read once is not read again.
+// A component is found in published releases and in built images of the working tree. An SBOM
+// is read only once.
 func TestFindNamesReleasesAndWhatIsBuilt(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "referrers")
@@ -40,7 +40,7 @@ func TestFindNamesReleasesAndWhatIsBuilt(t *testing.T) {
 		t.Errorf("of a version that is not there:\n%s", none.stdout)
 	}
 
-	// What was read under one key is not found under another.
+	// Results that were read with one key are not found with another.
 	other := c.copy(t)
 	other.env = append(other.env, "COSIGN_PASSWORD="+password)
 	for _, key := range []string{"cosign.key", "cosign.pub"} {
@@ -53,7 +53,7 @@ func TestFindNamesReleasesAndWhatIsBuilt(t *testing.T) {
 		t.Errorf("under another key:\n%s\n%s", got.stdout, got.stderr)
 	}
 
-	// A new package version is built and not published; the former release stays.
+	// A new package version is built but not published. The former release stays.
 	c.edit(t, "apps/packages/default.nix", "packageVersion = 1", "packageVersion = 2")
 	c.run("build", "packages/web/default").want(t, 0)
 	both := c.run("find", "left", "packages", "--to", reg.prefix()).want(t, 0)
@@ -75,7 +75,7 @@ func TestFindNamesReleasesAndWhatIsBuilt(t *testing.T) {
 	}
 }
 
-// Where an SBOM does not verify, find names it, and does not say that nothing was found.
+// If an SBOM does not verify, find names it, and does not report that nothing was found.
 func TestFindNamesWhatDoesNotVerify(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "docker-registry")
@@ -92,8 +92,8 @@ func TestFindNamesWhatDoesNotVerify(t *testing.T) {
 	}
 }
 
-// Of a vulnerability, find says what is known of each component that it is in: affected, or
-// what a statement says once it is attached. Without a database it does not know.
+// For a vulnerability, find reports each component that has it: affected, or the statement once
+// it is attached. Without a database it does not know.
 func TestFindAnswersAboutAVulnerability(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "referrers")

@@ -14,7 +14,8 @@ import (
 	"github.com/libresh/libre/internal/upstream/forgetest"
 )
 
-// gateDatabase has a critical vulnerability of left, and one of what may replace it.
+// gateDatabase writes a database with a critical vulnerability in left, and one in its possible
+// replacement.
 func gateDatabase(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -28,8 +29,8 @@ func gateDatabase(t *testing.T) string {
 	return dir
 }
 
-// A gate holds back a release that adds a vulnerability, and none that leaves one as it was
-// published.
+// A gate holds back a release that adds a vulnerability, but not one whose vulnerability is
+// already published.
 func TestGateHoldsBackWhatAReleaseAdds(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "referrers")
@@ -88,7 +89,7 @@ func TestGateHoldsBackWhatAReleaseAdds(t *testing.T) {
 	}
 }
 
-// The daily job keeps one issue per app, which has the commands that answer its findings.
+// The daily job keeps one issue per app, with the commands that answer its findings.
 func TestScanKeepsAnIssuePerApp(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "docker-registry")
@@ -122,7 +123,7 @@ func TestScanKeepsAnIssuePerApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	reg.lose(reg.manifest(t, "packages-web-default:1.0-1"))
-	scan(other, 1) // what cannot be read may still have it
+	scan(other, 1) // an image that cannot be read may still have it
 	if issue := repo.Issues()[0]; issue.State != "open" {
 		t.Errorf("%+v", issue)
 	}

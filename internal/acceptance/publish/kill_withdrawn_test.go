@@ -20,8 +20,9 @@ import (
 	"github.com/libresh/libre/internal/withdrawn"
 )
 
-// killAt kills a run at the n-th request that counts; before the registry has it, or after it
-// was answered and before libre reads that. It returns whether there were so many.
+// killAt kills a run at the n-th request for which counts is true: before the registry receives
+// it or, if isAnswered is true, after the registry answered and before libre reads the answer.
+// It returns false if there are fewer requests.
 func (w *watched) killAt(t *testing.T, cmd *exec.Cmd, n int, isAnswered bool, counts func(*http.Request) bool) (wasKilled bool) {
 	t.Helper()
 	var seen atomic.Int64
@@ -47,9 +48,9 @@ func (w *watched) killAt(t *testing.T, cmd *exec.Cmd, n int, isAnswered bool, co
 	return true
 }
 
-// A push that withdraws a release, or takes that back, may be killed at any manifest that it
-// writes or deletes, so also between the statement and the record of the present release: all
-// is verified or withdrawn then, and the next push says it everywhere.
+// A push that withdraws or reinstates a release may be killed at any manifest that it writes or
+// deletes, even between the statement and the record of the present release. Every release then
+// verifies or is withdrawn, and the next push completes the statements everywhere.
 func TestKilledWithdrawalIsCompletedByTheNextPush(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"referrers", "docker-registry"} {
@@ -62,7 +63,7 @@ func TestKilledWithdrawalIsCompletedByTheNextPush(t *testing.T) {
 			}
 			push := []string{"push", two, "--to", reg.prefix()}
 			subjects := []string{"two-default:2-3", "two-web-default:2-3", "two-job-default:2-3"}
-			for n, isKilled := 1, true; isKilled; n += 3 { // an odd one withdraws, an even one takes it back
+			for n, isKilled := 1, true; isKilled; n += 3 { // odd numbers withdraw, even ones reinstate
 				list, code := "withdrawn: []\n", 0
 				if n%2 == 1 {
 					list, code = fmt.Sprintf("withdrawn:\n  - {app: two, version: 2-3, reason: Broken %d., date: 2026-11-29}\n", n), 1
@@ -89,16 +90,16 @@ func TestKilledWithdrawalIsCompletedByTheNextPush(t *testing.T) {
 	}
 }
 
-// kindOfRequest is a request's method and path, without names and digests.
+// kindOfRequest returns a request's method and path, without names and digests.
 func kindOfRequest(r *http.Request) string {
 	path := regexp.MustCompile(`sha256[:-][0-9a-f]{64}`).ReplaceAllString(r.URL.Path, "DIGEST")
 	path = regexp.MustCompile(`^/v2/.+/(manifests|blobs|referrers|tags)/`).ReplaceAllString(path, "$1/")
 	return r.Method + " " + regexp.MustCompile(`^(manifests/)[0-9].*`).ReplaceAllString(path, "${1}TAG")
 }
 
-// prune may be killed at the first and at the last request of each kind: what stays verifies,
-// and the same plan completes it. The catalogue's file does not have the withdrawal of 2-3 any
-// more, so that only the statement in the registry keeps it.
+// prune may be killed at the first and at the last request of each kind. The remaining releases
+// verify, and the same plan completes the run. The catalogue's file no longer withdraws 2-3, so
+// only the statement in the registry keeps it.
 func TestKilledPruneDeletesOnlyItsPlan(t *testing.T) {
 	t.Parallel()
 	storage := filepath.Join(t.TempDir(), "registry")

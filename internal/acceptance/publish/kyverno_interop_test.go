@@ -14,8 +14,8 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Kyverno admits, with the policy that libre renders, pods whose images the catalogue's key
-// signed, in both formats. Only in a cluster does it turn tags into digests first.
+// With the policy that libre renders, Kyverno admits pods whose images the catalogue's key
+// signed, in both formats. It replaces tags with digests only in a cluster.
 func TestInteropKyvernoAdmitsBySignature(t *testing.T) {
 	t.Parallel()
 	index := undisturbed(t)
@@ -54,8 +54,8 @@ func TestInteropKyvernoAdmitsBySignature(t *testing.T) {
 	}
 }
 
-// askKyverno asks about a pod with an image in a list of containers, and expects the
-// refusal; "" is none.
+// askKyverno checks a pod with an image in a list of containers. refusal is the expected
+// reason; "" means that the pod is admitted.
 func askKyverno(t *testing.T, policy, containers, image, refusal string) {
 	t.Helper()
 	pod := filepath.Join(t.TempDir(), "pod.yaml")

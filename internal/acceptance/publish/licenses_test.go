@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A release with a component that the policy refuses is held back, whole and without a tag;
-// an exception with a reason lets it through, until it expires.
+// A release with a component that the policy refuses is held back completely, without a tag. An
+// exception with a reason allows it, until the exception expires.
 func TestPushRefusesLicenses(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, packages(rand.Text()), "x86_64-linux")

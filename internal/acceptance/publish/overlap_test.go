@@ -11,8 +11,8 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// A release is published while Nix still builds what another one needs: both one that was in
-// the store before, and one that is built in the same run.
+// A release is published while Nix still builds outputs for another one. This is true for a
+// release that was in the store before, and for one that is built in the same run.
 func TestReleasesArePublishedWhileOthersAreBuilt(t *testing.T) {
 	t.Parallel()
 	const content = "at last\n"

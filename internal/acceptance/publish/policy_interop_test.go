@@ -15,7 +15,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// policy-controller admits, with the policy that libre renders, what the catalogue's key
+// With the policy that libre renders, policy-controller admits images that the catalogue's key
 // signed in the format classic.
 func TestInteropPolicyControllerAdmitsBySignature(t *testing.T) {
 	t.Parallel()
@@ -56,7 +56,7 @@ func TestInteropPolicyControllerAdmitsBySignature(t *testing.T) {
 	}
 }
 
-// It admits by bundles what an identity signed, with an own instance of Sigstore.
+// With bundles, it admits images that an identity signed, with a private instance of Sigstore.
 func TestInteropPolicyControllerAdmitsByIdentity(t *testing.T) {
 	t.Parallel()
 	stack := signtest.StartStack(t)
@@ -87,8 +87,8 @@ func TestInteropPolicyControllerAdmitsByIdentity(t *testing.T) {
 	}
 }
 
-// askPolicy asks policy-controller's tester about an image, and expects the refusal; "" is
-// none.
+// askPolicy checks an image with policy-controller's tester. refusal is the expected reason; ""
+// means that the image is admitted.
 func askPolicy(t *testing.T, reference, refusal string, args ...string) {
 	t.Helper()
 	out, err := exec.Command(testkit.PolicyTester(t), append(args, "-log-level", "error", "-image", reference)...).CombinedOutput()

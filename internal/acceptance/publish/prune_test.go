@@ -17,7 +17,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// Old releases go from a real registry, and those that stay verify.
+// Old releases are deleted from a real registry, and the remaining ones verify.
 func TestOldReleasesArePruned(t *testing.T) {
 	t.Parallel()
 	prefix := testkit.DeletingRegistry(t, t.TempDir()) + "/coop"
@@ -59,7 +59,8 @@ func TestOldReleasesArePruned(t *testing.T) {
 	}
 }
 
-// threeReleases is a catalogue whose app two has the releases 2-3, 2-4 and 2-5 in a registry.
+// threeReleases returns a catalogue. Its app two has the releases 2-3, 2-4 and 2-5 in a
+// registry.
 func threeReleases(t *testing.T, prefix string) catalogue {
 	t.Helper()
 	c := newCatalogue(t, map[string]string{"two/default.nix": definitions["two/default.nix"]}, "x86_64-linux")
@@ -80,7 +81,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// makeOlder dates all attachments a month back: the date is not signed.
+// makeOlder sets the date of all attachments to a month ago. The date is not signed.
 func makeOlder(t *testing.T, prefix string, repositories ...string) {
 	t.Helper()
 	client, err := registry.NewClient(prefix, registry.Options{})

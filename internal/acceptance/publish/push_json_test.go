@@ -8,7 +8,7 @@ import (
 	"github.com/libresh/libre/internal/sign"
 )
 
-// What a pipeline does next follows from the JSON of push: what is published under which
+// The JSON of push has what the next step of a pipeline needs: what is published under which
 // digest, and what failed in which step.
 func TestPushSaysWhatItPublishedAsJSON(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@ const (
 	realName   = "real"
 )
 
-// relay is the process that libre starts.
+// relay runs in the process that libre starts.
 func relay() error {
 	if os.Args[1] != inspect.Packages {
 		return syscall.Exec(filepath.Join(filepath.Dir(os.Args[0]), realName), os.Args, os.Environ())

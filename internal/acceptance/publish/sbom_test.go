@@ -146,7 +146,7 @@ func TestColdMachineWritesTheSameSBOM(t *testing.T) {
 					}
 				}
 			}
-			// A release is one document too; what is not published is an error.
+			// A release has one document, too. An unpublished release is an error.
 			whole := c.run("sbom", reg.prefix()+"/packages-default:1.0-2").want(t, 0)
 			if !strings.Contains(whole.stdout, "semver") {
 				t.Errorf("the release has no semver:\n%s", whole.stdout)
@@ -268,8 +268,9 @@ func storePaths(t *testing.T, cyclonedx []byte) []string {
 	return paths
 }
 
-// watchOpened records which files and folders below the paths are opened, until its result
-// is called. The kernel does not say by whom: nobody else has a reason to.
+// watchOpened records which files and folders below the paths are opened, until the returned
+// function is called. The kernel does not report which process opened them, but no other
+// process has a reason to.
 func watchOpened(t *testing.T, paths []string) func() []string {
 	t.Helper()
 	var names []string

@@ -13,11 +13,11 @@ import (
 	"github.com/libresh/libre/internal/scan/scantest"
 )
 
-// vulnerable writes a database that has packages of the fixture.
+// vulnerable writes a database with vulnerabilities in packages of the test's app.
 func vulnerable(t testing.TB, age time.Duration) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	err := scantest.Write(dir, time.Now().Add(-age-time.Minute), // it has whole seconds
+	err := scantest.Write(dir, time.Now().Add(-age-time.Minute), // the database stores whole seconds
 		scantest.Record{ID: "GHSA-left-left-left", Aliases: []string{"CVE-2026-1001"}, Severity: "critical", EPSS: 0.42, KEV: true, Ecosystem: "npm", Package: "left", Affected: "< 2.0.0", FixedIn: "2.0.0"},
 		scantest.Record{ID: "CVE-2026-1002", Severity: "medium", Ecosystem: "python", Package: "one", Affected: "< 2.0"},
 		scantest.Record{ID: "CVE-2026-1003", Severity: "high", Ecosystem: "python", Package: "two", Affected: "< 1.0", FixedIn: "1.0"},
@@ -28,8 +28,8 @@ func vulnerable(t testing.TB, age time.Duration) (dir string) {
 	return dir
 }
 
-// What is built and what is published have the same findings, and a statement settles them
-// in both once it is attached.
+// Built and published images have the same findings. An attached statement settles them in
+// both.
 func TestScanBuiltAndPublished(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "referrers")
@@ -90,7 +90,7 @@ func TestScanBuiltAndPublished(t *testing.T) {
 	c.run("scan", "--published", "--db", db, "--to", reg.prefix(), "--fail-on", "high").want(t, 0)
 }
 
-// The formats have the same findings.
+// All formats have the same findings.
 func TestScanFormats(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, packages(rand.Text()), "x86_64-linux")
@@ -129,7 +129,7 @@ func TestScanFormats(t *testing.T) {
 	}
 }
 
-// What cannot be scanned is named, and never looks like an image without findings.
+// Images that cannot be scanned are named, and never look like images without findings.
 func TestScanNamesWhatItCannotScan(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "docker-registry")
@@ -158,7 +158,8 @@ func TestScanNamesWhatItCannotScan(t *testing.T) {
 }
 
 // An external scanner gets the SBOM and the statements as files, without a shell, and none of
-// libre's secrets. What it prints is the result, cleaned; its exit code fails the scan.
+// libre's secrets. Its output, made safe for a terminal, is the result. Its exit code fails the
+// scan.
 func TestScanByAnotherProgram(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "referrers")
@@ -191,7 +192,7 @@ exit $5
 	if got := scanBy("no-such-scanner", "0").want(t, 1); got.stdout != "" || !strings.Contains(got.stderr, "the scanner no-such-scanner is not installed; install it") {
 		t.Errorf("no scanner:\n%s\n%s", got.stdout, got.stderr)
 	}
-	// What it was not asked about is not known.
+	// Nothing is known about images that the scanner was not given.
 	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\nscan:\n  command: ["+script+`, x, "{sbom}", --vex, "{vex}", "0"]`+"\n")
 	if got := c.run("scan", "--published", "--external", "--to", "127.0.0.1:1/lasuite").want(t, 1); got.stdout != "" || !strings.Contains(got.stderr, "some images could not be scanned (1 error above)") {
 		t.Errorf("a registry that is down:\n%s\n%s", got.stdout, got.stderr)
@@ -205,7 +206,7 @@ exit $5
 	}
 }
 
-// What cannot be built or has wrong statements is named, and the rest is scanned.
+// Images that cannot be built or have wrong statements are named, and the rest is scanned.
 func TestScanGoesOn(t *testing.T) {
 	t.Parallel()
 	files := packages(rand.Text())
@@ -232,7 +233,7 @@ func TestScanGoesOn(t *testing.T) {
 	if !strings.Contains(got.stdout, "critical\tCVE-2026-1001\tleft 1.3.0\t") || !strings.Contains(got.stderr, "2 vulnerabilities in 1 of 2 images: 1 critical, 1 medium") {
 		t.Errorf("the rest:\n%s%s", got.stdout, got.stderr)
 	}
-	// It is built once, and why that failed is said once.
+	// The image is built once, and its error is reported once.
 	alone := c.run("scan", "broken/web/default", "--db", db).want(t, 3)
 	for _, failing := range []outcome{got, alone, c.run("scan", "broken/*/default", "--db", db).want(t, 3)} {
 		if times := strings.Count(failing.stderr, "broken/web/default: failed after "); times != 1 {

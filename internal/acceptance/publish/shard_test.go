@@ -45,8 +45,8 @@ func shardOf(path string) int {
 }
 
 // Eight machines publish a catalogue together, and two of them are killed. Each release is
-// published by one of them, once. When the two have run again, the registry has what one
-// machine alone publishes.
+// published once, by one machine. After the two have run again, the registry has the same
+// content as if one machine had published everything.
 func TestShardsPublishTogetherWhatOneMachineDoes(t *testing.T) {
 	t.Parallel()
 	c := newTwelve(t)

@@ -26,7 +26,7 @@ func siteOf(c catalogue, reg *watched, dir string, args ...string) outcome {
 	return c.run(append([]string{"site", "--output", dir, "--to", reg.prefix(), "--notes=false"}, args...)...)
 }
 
-// elements finds the elements of a page with a class.
+// elements returns the elements of a page that have a class.
 func elements(t *testing.T, file, class string) []*html.Node {
 	t.Helper()
 	page, err := os.Open(file)
@@ -49,7 +49,7 @@ func elements(t *testing.T, file, class string) []*html.Node {
 	return all
 }
 
-// shows is the text of an element, as words.
+// shows returns the text of an element, as words.
 func shows(n *html.Node) string {
 	var b strings.Builder
 	for child := range n.Descendants() {
@@ -78,8 +78,8 @@ func filesOf(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// What the page says of each image is what the registry has: the digest, the signature, how
-// many components there are, and how many vulnerabilities.
+// The facts on the page about each image agree with the registry: the digest, the signature,
+// and the numbers of components and vulnerabilities.
 func TestSiteClaimsAreTrue(t *testing.T) {
 	t.Parallel()
 	c, reg := publishedPackages(t, "referrers")
@@ -125,7 +125,7 @@ func TestSiteClaimsAreTrue(t *testing.T) {
 				t.Errorf("%s: no %q in %q", tag, want, shows(cards[0]))
 			}
 		}
-		// The second release has a statement about the one of medium severity.
+		// The second release has a statement about the vulnerability of medium severity.
 		if medium := strings.Contains(shows(cards[0]), "1 medium"); medium != (open.BySeverity["medium"] == 1) || medium != (tag == "1.0-1") {
 			t.Errorf("%s: %q, and %v", tag, shows(cards[0]), open)
 		}
@@ -142,8 +142,8 @@ func TestSiteClaimsAreTrue(t *testing.T) {
 	}
 }
 
-// testSiteCommands runs libre's commands of the newest release's page, in a folder that has
-// nothing but the public key.
+// testSiteCommands runs libre's commands from the newest release's page, in a folder that only
+// has the public key.
 func testSiteCommands(t *testing.T, dir string) {
 	t.Helper()
 	operator := catalogue{dir: t.TempDir()}
@@ -174,8 +174,8 @@ func testSiteCommands(t *testing.T, dir string) {
 	}
 }
 
-// Of a release whose signature does not verify there is the reference, the digest and
-// nothing that it says. A registry that does not answer changes nothing.
+// For a release whose signature does not verify, the page shows the reference and the digest,
+// and nothing from the release itself. A registry that does not answer changes nothing.
 func TestSiteBelievesNothingThatDoesNotVerify(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)

@@ -10,15 +10,15 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// skopeo pulls, with the policy that libre renders, what the catalogue signed for the place
-// that it is in, and nothing else from there.
+// With the policy that libre renders, skopeo pulls images that the catalogue signed for the
+// repository that they are in, and no others from there.
 func TestSkopeoPullsBySignature(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo")
 	c := formatted(t, sign.Classic)
 	first, second := newWatched(t, "docker-registry", ""), newWatched(t, "referrers", "")
 	c.run("push", two, "--to", first.prefix(), "--to", second.prefix()).want(t, 0)
-	for _, reg := range []*watched{first, second} { // what others put there
+	for _, reg := range []*watched{first, second} { // images that others pushed there
 		copyImage(t, "oci:"+c.dir+"/dist:two-web-default:2-3", reg, "others-default:1")
 	}
 	other := formatted(t, sign.Classic).copy(t)
@@ -28,7 +28,7 @@ func TestSkopeoPullsBySignature(t *testing.T) {
 	folder := t.TempDir()
 	c.run("render", "--policy", "--to", first.prefix(), "--to", second.prefix(), "--output", folder).want(t, 0)
 	index := undisturbed(t)["two-web-default:2-3"]
-	// The image and its signatures, in a repository that they were not made for.
+	// This is the image with its signatures, in another repository than it was signed for.
 	signed := mustTag(t, first.prefix()+"/two-web-default:2-3")
 	copied := []string{"2-3"}
 	for _, digest := range append(children(t, signed), signed.Context().Digest(index)) {
@@ -64,8 +64,7 @@ func TestSkopeoPullsBySignature(t *testing.T) {
 	})
 }
 
-// In the default format skopeo finds no signature, which is why render refuses to write a
-// policy for it.
+// In the default format skopeo finds no signature, so render refuses to write a policy for it.
 func TestSkopeoReadsNoBundles(t *testing.T) {
 	t.Parallel()
 	c := shared(t)
@@ -79,7 +78,7 @@ func TestSkopeoReadsNoBundles(t *testing.T) {
 	classic := formatted(t, sign.Classic)
 	classic.run("render", "--policy", "--to", reg.prefix(), "--output", folder).want(t, 0)
 	pullByPolicy(t, folder, reg.prefix()+"/two-web-default:2-3", "A signature was required, but no signature exists")
-	// The fix that the error names.
+	// This is the fix in the error.
 	classic.run("push", two, "--to", reg.prefix()).want(t, 0)
 	pullByPolicy(t, folder, reg.prefix()+"/two-web-default:2-3", "")
 }
@@ -89,8 +88,8 @@ func copyImage(t *testing.T, from string, to *watched, name string) {
 	libre.Tool(t, "skopeo", "copy", "--quiet", "--all", "--src-tls-verify=false", "--dest-tls-verify=false", from, "docker://"+to.prefix()+"/"+name)
 }
 
-// pullByPolicy pulls an image with the policy in a folder, and expects the refusal; "" is
-// none.
+// pullByPolicy pulls an image with the policy in a folder. refusal is the expected reason; ""
+// means that the pull succeeds.
 func pullByPolicy(t *testing.T, folder, reference, refusal string) {
 	t.Helper()
 	pull := exec.Command(testkit.Skopeo(t), "--policy", filepath.Join(folder, "policy.json"), "--registries.d", filepath.Join(folder, "registries.d"),

@@ -19,8 +19,8 @@ import (
 	"github.com/libresh/libre/internal/vex"
 )
 
-// pretend attaches a manifest that claims to have a VEX document, and has a blob that is
-// empty, or that the registry does not have.
+// pretend attaches a manifest that claims to have a VEX document. Its blob is empty, or missing
+// in the registry.
 func (w *watched) pretend(t testing.TB, subject name.Digest, label string, lost bool) {
 	t.Helper()
 	hash, err := v1.NewHash(subject.DigestStr())
@@ -56,8 +56,8 @@ func (w *watched) pretend(t testing.TB, subject name.Digest, label string, lost 
 	write(t, http.MethodPut, "http://"+w.backend+"/v2/"+subject.Context().RepositoryStr()+"/manifests/"+digest.String(), string(types.OCIManifestSchema1), content)
 }
 
-// What somebody with push access attaches as a VEX document is nobody's word: it changes no
-// answer, and it keeps no statement from being published.
+// A VEX document from somebody with push access does not count: it changes no answer, and does
+// not prevent statements from being published.
 func TestForeignVEXDocumentsChangeNothing(t *testing.T) {
 	t.Parallel()
 	const selection = "one/*/default"
@@ -103,7 +103,7 @@ func TestForeignVEXDocumentsChangeNothing(t *testing.T) {
 	}
 }
 
-// attest attaches a statement as whoever has the key can.
+// attest attaches a statement that is signed with the catalogue's key.
 func (w *watched) attest(t testing.TB, c catalogue, kind, predicate string, subjects ...name.Digest) {
 	t.Helper()
 	ctx := context.Background()
@@ -130,8 +130,8 @@ func (w *watched) attest(t testing.TB, c catalogue, kind, predicate string, subj
 	}
 }
 
-// A VEX document with our signature that nobody can read is named by whoever reads it: what it
-// says is not known. push --deep replaces it.
+// Commands that read VEX documents name one that has our signature and cannot be read, because
+// its statements are not known. push --deep replaces it.
 func TestUnreadableVEXDocumentsAreNamed(t *testing.T) {
 	t.Parallel()
 	const selection = "one/*/default"

@@ -23,8 +23,8 @@ const (
 	statedOpen  = "statements:\n  - {vulnerability: CVE-2026-1, status: affected, action: Wait., date: 2026-11-02}\n  - {vulnerability: CVE-2026-2, status: fixed, date: 2026-11-02}\n"
 )
 
-// vexOf is the newest VEX document of a subject, by the status of CVE-2026-1, after its
-// version and the number of documents.
+// vexOf returns the status of CVE-2026-1 in a subject's newest VEX document, the document's
+// version, and the number of documents.
 func (w *watched) vexOf(t testing.TB, subject name.Digest) (status vex.Status, version, count int) {
 	t.Helper()
 	for _, kind := range vex.Types {
@@ -54,9 +54,9 @@ func (w *watched) wantVEX(t testing.TB, status vex.Status, version, count int) {
 	}
 }
 
-// Statements about vulnerabilities are attached to what is published already: no tag and no
-// digest changes, nothing is built, and where nothing changed no request is sent more than
-// without statements.
+// Statements about vulnerabilities are attached to published images. No tag and no digest
+// changes, and nothing is built. If nothing changed, a push sends as many requests as without
+// statements.
 func TestStatementsAreAttachedToWhatIsPublished(t *testing.T) {
 	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
@@ -117,7 +117,7 @@ func testStatements(t *testing.T, format sign.Format, kind string) {
 	verified("1 VEX statement, version 1 of 2026-11-01", `"vex":{"statements":1,"version":1,"timestamp":"2026-11-01T00:00:00Z"}`)
 	c.run("status", selection, "--to", reg.prefix()).want(t, 0)
 
-	// A change of the file that says the same changes nothing.
+	// A change of the file that does not change its statements changes nothing.
 	c.file(t, "apps/one/vex.yaml", "# a comment\n"+statedFixed)
 	push("unchanged")
 
@@ -126,7 +126,7 @@ func testStatements(t *testing.T, format sign.Format, kind string) {
 	reg.wantVEX(t, vex.Affected, 2, 1)
 	verified("2 VEX statements, version 2 of 2026-11-02", `"vex":{"statements":2,"version":2,"timestamp":"2026-11-02T00:00:00Z"}`)
 
-	// What is withdrawn is said to be open again.
+	// A vulnerability whose statement is removed is open again.
 	c.file(t, "apps/one/vex.yaml", "statements: []\n")
 	push("attached")
 	reg.wantVEX(t, vex.UnderInvestigation, 3, 1)
@@ -153,8 +153,8 @@ func testStatements(t *testing.T, format sign.Format, kind string) {
 	}
 }
 
-// A registry that deletes nothing has both documents. status says so, readers take the
-// newest, and a former statement that is made again is a new version.
+// A registry that deletes nothing has both documents. status reports this, and readers use the
+// newest. If a former statement is made again, it gets a new version.
 func TestFormerStatementsThatTheRegistryKeeps(t *testing.T) {
 	t.Parallel()
 	const selection = "one/*/default"
@@ -184,7 +184,7 @@ func TestFormerStatementsThatTheRegistryKeeps(t *testing.T) {
 	}
 }
 
-// A new release has its documents before its tags, and copies have them too.
+// A new release gets its documents before its tags, and copies have them too.
 func TestStatementsOfNewReleasesAndCopies(t *testing.T) {
 	t.Parallel()
 	const selection = "one/*/default"
@@ -226,7 +226,7 @@ func TestStatementsOfNewReleasesAndCopies(t *testing.T) {
 	first.wantVEX(t, vex.Affected, 2, 1)
 }
 
-// untagged are the subjects of an image whose tag is being written.
+// untagged returns the subjects of an image whose tag is being written.
 func (w *watched) untagged(t testing.TB, refName string) []name.Digest {
 	t.Helper()
 	tag, err := name.NewTag(w.backend + "/" + namespace + "/" + refName)
@@ -240,7 +240,7 @@ func (w *watched) untagged(t testing.TB, refName string) []name.Digest {
 	return append(children(t, digest), digest)
 }
 
-// A wrong file holds back its app, and no other.
+// A wrong file holds back its app, and no others.
 func TestWrongStatementsHoldBackTheirApp(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -262,7 +262,8 @@ func TestWrongStatementsHoldBackTheirApp(t *testing.T) {
 	}
 }
 
-// libre vex SELECTION prints what push attaches, and names what no image has.
+// libre vex SELECTION prints the documents that push attaches, and names packages that no image
+// has.
 func TestStatementsBeforeTheyAreAttached(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -297,7 +298,7 @@ func TestStatementsBeforeTheyAreAttached(t *testing.T) {
 		}
 	}
 	c.run("vex", reg.prefix()+"/one-default:1.0-1", "--key", "cosign.pub", "-o", "openvex").want(t, 2)
-	// Nobody else's statement counts.
+	// Statements of others do not count.
 	other := c.copy(t)
 	if got := other.run("keygen", "--output", other.dir+"/other"); got.code != 0 {
 		t.Fatal(got.stderr)

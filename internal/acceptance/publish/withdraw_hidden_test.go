@@ -8,9 +8,9 @@ import (
 	"github.com/libresh/libre/internal/withdrawn"
 )
 
-// A registry hides a withdrawal if the statement is gone: at the present record, status and
-// push notice it. At the withdrawn release and its images only push --deep does, and attaches it
-// again.
+// If the statement is deleted, a registry hides a withdrawal. At the present record, status and
+// push notice it. At the withdrawn release and its images, only push --deep notices it and
+// attaches it again.
 func TestDeletedWithdrawalsAreAttachedAgain(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"referrers", "docker-registry"} {

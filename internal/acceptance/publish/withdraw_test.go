@@ -15,8 +15,8 @@ import (
 	"github.com/libresh/libre/internal/withdrawn"
 )
 
-// Two releases of an app, the newer one withdrawn, reinstated, and withdrawn again: every
-// command honours what the registry says, in both formats and in every kind of registry.
+// The newer of two releases is withdrawn, reinstated, and withdrawn again. Every command
+// follows the statement in the registry, in both formats and in every kind of registry.
 func TestWithdrawnReleases(t *testing.T) {
 	t.Parallel()
 	for _, format := range []sign.Format{sign.Bundle, sign.Classic} {
@@ -31,7 +31,8 @@ func TestWithdrawnReleases(t *testing.T) {
 
 const lossy = `Loses messages, "sometimes".`
 
-// withdrawnCatalogue has two releases of two in a registry: 2-3, and 2-4 which is the present one.
+// withdrawnCatalogue returns a catalogue whose app two has two releases in a registry: 2-3, and
+// the present one, 2-4.
 func withdrawnCatalogue(t *testing.T, format sign.Format, reg *watched) (c catalogue, push func(want ...string) outcome) {
 	t.Helper()
 	c = formatted(t, format).copy(t)
@@ -98,7 +99,7 @@ func testWithdrawn(t *testing.T, format sign.Format, kind string) {
 	}
 	testHonoured(t, c, reg)
 
-	// The present release goes on, and the statement with it.
+	// A new release becomes the present one, and gets the statement.
 	c.edit(t, "apps/two/default.nix", "packageVersion = 4", "packageVersion = 5")
 	push("two-default:2-5@", "\tpublished\t")
 	reg.wantMoving(t, "2-5")
@@ -110,7 +111,8 @@ func testWithdrawn(t *testing.T, format sign.Format, kind string) {
 	}
 	idle()
 
-	// Removing the entry by hand takes the withdrawal back, even together with a new release.
+	// If a person removes the entry from the file, the release is reinstated, even together with a
+	// new release.
 	c.file(t, withdrawn.File, "# none\n")
 	c.edit(t, "apps/two/default.nix", "packageVersion = 5", "packageVersion = 6")
 	push("two-default:2-4@", "\treinstated\tit was withdrawn: "+lossy+"\n")
@@ -131,7 +133,8 @@ func testWithdrawn(t *testing.T, format sign.Format, kind string) {
 	}
 }
 
-// testHonoured looks at two-default:2-4, the present release, which is withdrawn.
+// testHonoured checks the commands for two-default:2-4, the present release, which is
+// withdrawn.
 func testHonoured(t *testing.T, c catalogue, reg *watched) {
 	t.Helper()
 	record := reg.prefix() + "/two-default:2-4"
@@ -188,8 +191,8 @@ func testHonoured(t *testing.T, c catalogue, reg *watched) {
 	}
 }
 
-// testNewestAndNamed looks for two-default:2-4, which is withdrawn: what reads the newest release
-// takes 2-3, and what is named is read with a warning.
+// testNewestAndNamed checks the commands while two-default:2-4 is withdrawn: those that read
+// the newest release use 2-3, and those that get 2-4 by name warn.
 func testNewestAndNamed(t *testing.T, c catalogue, reg *watched) {
 	t.Helper()
 	record, image, db := reg.prefix()+"/two-default:2-4", reg.prefix()+"/two-web-default:2-4", vulnerable(t, time.Hour)
@@ -231,7 +234,8 @@ func readPages(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// A release that is withdrawn and not published is refused, by every command that asks.
+// A release that is withdrawn and not published is refused by every command that would publish
+// it.
 func TestWithdrawnReleaseIsNotPublished(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -252,7 +256,7 @@ func TestWithdrawnReleaseIsNotPublished(t *testing.T) {
 	}
 }
 
-// A statement of somebody else is not honoured, and named.
+// A statement by another signer does not count, and is reported.
 func TestForeignWithdrawalDoesNotCount(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)
@@ -276,7 +280,8 @@ func TestForeignWithdrawalDoesNotCount(t *testing.T) {
 	if got := c.run("status", two, "--to", reg.prefix()).want(t, 0); !strings.Contains(got.stdout, "\tpublished\t") {
 		t.Errorf("status:\n%s", got.stdout)
 	}
-	// Neither does ours about another app, or one that cannot be read.
+	// A statement with our signature about another app, or one that cannot be read, does not count
+	// either.
 	for _, statement := range []string{strings.Replace(statement, `"two"`, `"one"`, 1), `{"version":9,"withdrawn":[{"version":"2-3\u001b","reason":"x","date":"2026-11-29"}]}`, `[]`} {
 		reg.attest(t, c, withdrawn.PredicateType, statement, subjects...)
 	}
@@ -287,7 +292,7 @@ func TestForeignWithdrawalDoesNotCount(t *testing.T) {
 	c.run("push", two, "--to", reg.prefix()).want(t, 0)
 }
 
-// Every registry says what is withdrawn, also one that was away at first.
+// Every registry gets the statement, even one that did not answer at first.
 func TestWithdrawalsInCopies(t *testing.T) {
 	t.Parallel()
 	c := shared(t).copy(t)

@@ -16,9 +16,9 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// With layers.compression: zstd, images of Nix, with tools and of a Containerfile on them have
-// such layers only, with the same content as with gzip. They are published, verified and pulled
-// by others' programs. Back with gzip, the published image is another one.
+// With layers.compression: zstd, Nix images, debug images, and Containerfile images based on
+// them only have zstd layers, with the same content as with gzip. They are published, verified,
+// and pulled by other programs. With gzip again, the published image counts as another one.
 func TestZstdIsPublishedVerifiedAndPulled(t *testing.T) {
 	t.Parallel()
 	testkit.Require(t, "skopeo")

@@ -1,6 +1,6 @@
 //go:build interop
 
-// Package scan compares libre scan with the scanners that others use.
+// Package scan compares libre scan with other scanners.
 package scan
 
 import (
@@ -25,14 +25,14 @@ var libre testkit.Libre
 
 func TestMain(m *testing.M) { os.Exit(libre.Run(m)) }
 
-// The vulnerabilities of the test's database: one in a module that the guestbook is built
-// with, and one in the guestbook itself.
+// The vulnerabilities in the test's database: one in a module of the guestbook, and one in the
+// guestbook itself.
 const (
 	inModule = "CVE-2026-1001"
 	inItself = "CVE-2026-1002"
 
-	// grype reports what GitHub's database has by its ID there, and looks for a statement about
-	// that one alone. So a patch names both.
+	// grype reports an entry of GitHub's database by its ID there, and only looks for a statement
+	// about that ID. So a patch names both IDs.
 	advisory = "GHSA-23f4-56g7-89hj"
 )
 
@@ -41,10 +41,11 @@ var records = []scantest.Record{
 	{ID: inItself, Ecosystem: "go-module", Package: "example.org/guestbook", Affected: "< 99.0.0", FixedIn: "99.0.0"},
 }
 
-// libre, grype and Trivy report a vulnerability of the published image where nothing answers
-// it, and none where the attested VEX document says that it is patched; they report it again
-// when that is withdrawn. grype knows no version of the main module of a program that was
-// built from a folder, so it does not find the vulnerability of the guestbook itself.
+// libre, grype and Trivy report a vulnerability of the published image if it has no statement,
+// and do not report it if the attested VEX document says that it is patched. They report it
+// again when the statement is withdrawn. grype does not know the version of a program's main
+// module if the program was built from a folder, so it does not find the vulnerability of the
+// guestbook itself.
 func TestInteropScannersAgree(t *testing.T) {
 	s := newShop(t)
 	s.run("push", "guestbook").ok(t)
@@ -57,7 +58,7 @@ func TestInteropScannersAgree(t *testing.T) {
 	s.expect(t, "patched", "default:1.0.0-3", []string{inModule})
 	s.expect(t, "patched", "lyon:1.0.0-3", nil)
 
-	// The statement follows from the definition. Withdrawn, it needs no new package version.
+	// The statement follows from the definition. Withdrawing it needs no new package version.
 	s.edit(t, "apps/guestbook/default.nix", `fixes = [ "`+inModule+`" "`+advisory+`" ];`, "")
 	s.run("push", "guestbook").ok(t)
 	s.expect(t, "withdrawn", "lyon:1.0.0-3", []string{inModule})
@@ -98,8 +99,8 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
-// backendOnly leaves out of the guestbook what is built by a Containerfile, its base, and what
-// is said of them.
+// backendOnly removes from the guestbook the Containerfile component, its base, and the
+// statements about them.
 func (s *shop) backendOnly(t *testing.T) {
 	t.Helper()
 	file := filepath.Join(s.dir, "apps/guestbook/default.nix")
@@ -140,7 +141,8 @@ func (s *shop) edit(t *testing.T, file, from, to string) {
 	s.write(t, file, strings.Replace(string(text), from, to, 1))
 }
 
-// patch adds a comment to a file of the guestbook, as the patch that fixes a vulnerability.
+// patch adds a patch to the guestbook that adds a comment to a file. The patch fixes a
+// vulnerability.
 func (s *shop) patch(t *testing.T, file, comment, fixes string, flags ...string) {
 	t.Helper()
 	path := filepath.Join(s.dir, "apps/guestbook/src/backend", file)
@@ -192,7 +194,7 @@ func finish(command *exec.Cmd) result {
 	return result{command.Args, command.ProcessState.ExitCode(), stdout, stderr}
 }
 
-// expect compares what the scanners report of a published image.
+// expect checks which vulnerabilities the scanners report for a published image.
 func (s *shop) expect(t *testing.T, when, image string, want []string) {
 	t.Helper()
 	reference := s.registry + "/guestbook-backend-" + image
@@ -326,7 +328,7 @@ func (s *shop) runTrivy(t *testing.T, args ...string) []string {
 
 var cve = regexp.MustCompile(`^CVE-`)
 
-// cves keeps the IDs that all scanners know.
+// cves returns the IDs that all scanners know.
 func cves(ids []string) []string {
 	ids = slices.DeleteFunc(ids, func(id string) bool { return !cve.MatchString(id) })
 	slices.Sort(ids)

@@ -15,26 +15,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A front is in front of a registry. It asks for a login, and disturbs on demand.
+// A front is a server in front of a registry. It requires a login, and can disturb requests.
 type front struct {
 	inner http.Handler
 
 	mu       sync.Mutex
 	password string        // of the user ada
-	left     int           // writes until one is held back; 0: none is
-	held     chan struct{} // closed when one is
+	left     int           // number of writes until one is held back; 0 holds back none
+	held     chan struct{} // closed when a write is held back
 }
 
-// fronts are those of the scripts.
+// fronts are the fronts of the scripts.
 var fronts sync.Map
 
-// startFront: "front" sets FRONT to the address of a registry that asks for a login: of ada,
-// with the password first.
+// startFront: "front" sets FRONT to the address of a registry that requires a login: user ada,
+// with the password "first".
 func startFront(script *testscript.TestScript, registry string) {
 	f := &front{password: "first", held: make(chan struct{})}
 	f.inner = &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host = "http", registry
-		r.Out.Host = r.In.Host // locations lead back here
+		r.Out.Host = r.In.Host // so that locations lead back here
 		r.Out.Header.Del("Authorization")
 	}}
 	server := httptest.NewServer(f)
@@ -43,8 +43,8 @@ func startFront(script *testscript.TestScript, registry string) {
 	script.Setenv("FRONT", strings.TrimPrefix(server.URL, "http://"))
 }
 
-// setFault: "fault password NEW" makes the old password expire; "fault hold N" holds back the
-// Nth request that writes.
+// setFault: "fault password NEW" makes the old password expire. "fault hold N" holds back the
+// N-th write.
 func setFault(script *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		script.Fatalf("usage: fault password NEW, or fault hold N")
@@ -94,14 +94,14 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
 	case hold:
 		close(f.held)
-		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client is gone
+		_, _ = io.Copy(io.Discard, r.Body) // the server only notices then that the client is gone
 		<-r.Context().Done()
 	default:
 		f.inner.ServeHTTP(w, r)
 	}
 }
 
-// disk: "disk FOLDER SIZE" mounts a file system of that size; again, it changes the size.
+// disk: "disk FOLDER SIZE" mounts a file system of that size. A second call changes the size.
 func disk(script *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		script.Fatalf("usage: disk FOLDER SIZE")

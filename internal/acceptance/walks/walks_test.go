@@ -1,6 +1,6 @@
-// Package walks walks through libre as people do, each walk from an empty folder: the built
-// program, real Nix, git and registries, with a test forge over HTTP and the real Go module
-// proxy.
+// Package walks follows libre's documentation as users do, each walk from an empty folder: the
+// built program, real Nix, git and registries, with a test forge over HTTP and the real Go
+// module proxy.
 package walks
 
 import (
@@ -61,7 +61,7 @@ func TestWalks(t *testing.T) {
 	})
 }
 
-// upstreams are the repositories of a forge that walks commit to.
+// upstreams are the repositories of a forge to which walks commit.
 type upstreams struct {
 	forge *forgetest.Forge
 
@@ -69,7 +69,7 @@ type upstreams struct {
 	made map[string]*forgetest.Repo
 }
 
-// repository is the one with a name, which is made at its first use.
+// repository returns the repository with a name. It makes it at the first use.
 func (u *upstreams) repository(name string) *forgetest.Repo {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -79,8 +79,8 @@ func (u *upstreams) repository(name string) *forgetest.Repo {
 	return u.made[name]
 }
 
-// commit: commit OWNER/REPO FOLDER makes the files of a folder a commit at the forge, and
-// sets COMMIT.
+// commit: "commit OWNER/REPO FOLDER" commits the files of a folder to a repository of the
+// forge, and sets COMMIT.
 func (u *upstreams) commit(script *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		script.Fatalf("usage: commit OWNER/REPO FOLDER")
@@ -88,7 +88,7 @@ func (u *upstreams) commit(script *testscript.TestScript, _ bool, args []string)
 	script.Setenv("COMMIT", u.repository(args[0]).Commit(readFolder(script, args[1])))
 }
 
-// release: release OWNER/REPO FOLDER VERSION also tags and releases it.
+// release: "release OWNER/REPO FOLDER VERSION" also adds a tag and a release.
 func (u *upstreams) release(script *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 3 {
 		script.Fatalf("usage: release OWNER/REPO FOLDER VERSION")

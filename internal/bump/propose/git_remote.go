@@ -30,7 +30,7 @@ func (r *Repository) remoteURL(ctx context.Context) (string, error) {
 	return location, nil
 }
 
-// authorise returns git a token for the remote, in case it has no credential of its own.
+// authorise gives git a token for the remote, in case it has no credential of its own.
 func (r *Repository) authorise(location string, token func(*url.URL) string) {
 	place, err := url.Parse(location)
 	if err != nil || place.Scheme != "https" && place.Scheme != "http" {
