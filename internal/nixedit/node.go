@@ -115,8 +115,8 @@ type scope struct {
 	binding *binding
 }
 
-// scopesOf lists the scopes around n that may define a name, innermost first. A with never
-// hides their names.
+// scopesOf lists the scopes around n that define a name, innermost first. A with never hides
+// their names.
 // https://nix.dev/manual/nix/latest/language/scope
 func scopesOf(n *node, name string) []scope {
 	var all []scope

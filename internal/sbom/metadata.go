@@ -35,7 +35,7 @@ type Facts struct {
 	Patches       []Patch
 }
 
-// Types of components, in syft's words but for the application.
+// Types of components, in syft's words, except that of the application.
 const (
 	applicationType = "application"
 	goModuleType    = "go-module"

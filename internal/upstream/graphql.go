@@ -22,7 +22,7 @@ import (
 
 const (
 	reposPerQuery = 50
-	fewestPerTry  = 10 // a failed query with this number or fewer is not split
+	fewestPerTry  = 10 // a failed query is not split into smaller ones than this
 	tagsPerRepo   = 100
 	parallel      = 4
 )

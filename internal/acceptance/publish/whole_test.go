@@ -186,7 +186,7 @@ var (
 	undisturbedTags map[string]string
 )
 
-// undisturbedDefaults returns those of the default variants.
+// undisturbedDefaults returns the same for the default variants only.
 func undisturbedDefaults(t testing.TB) map[string]string {
 	only := map[string]string{}
 	for reference, digest := range undisturbed(t) {

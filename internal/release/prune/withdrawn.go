@@ -33,8 +33,7 @@ func (w *world) readStatements(ctx context.Context, selected map[string]bool) er
 	return group.Wait()
 }
 
-// statement returns what the statement that is attached to a manifest says of withdrawn
-// releases.
+// statement returns the withdrawals in the statement that is attached to a manifest.
 func (w *world) statement(ctx context.Context, repository, digest string) (state.Withdrawals, error) {
 	subject, err := w.digest(repository, digest)
 	if err != nil {
