@@ -44,7 +44,7 @@ var fixedValues = map[string][]string{
 // takesFile and takesFolder list flags with a path. The flags in takesAny accept other
 // values too.
 var (
-	takesFile   = []string{"archive", "containerfile", "key", "summary", "trusted-root", "values"}
+	takesFile   = []string{"archive", "containerfile", "cpuprofile", "key", "summary", "trace", "trusted-root", "values"}
 	takesFolder = []string{"directory", "output", "site", "writable"}
 	takesAny    = []string{"db", "from"}
 )

@@ -23,7 +23,8 @@ type env struct {
 	packageSet  string // --package-set
 	builders    string // --builders
 	logFormat   string // --log-format
-	localInputs bool   // --allow-local-inputs
+	profiles    profiles
+	localInputs bool // --allow-local-inputs
 
 	args    []string // as given
 	options ui.Options

@@ -30,6 +30,9 @@ func Main(ctx context.Context, args []string, options ui.Options) int {
 	if ctx.Err() != nil && err != nil {
 		err = ctx.Err()
 	}
+	if endErr := e.profiles.end(); err == nil {
+		err = endErr
+	}
 	if err != nil && !e.running {
 		err = usageError{plainUsage(err)} // from cobra: an unknown command, flags that exclude each other
 	}
@@ -109,6 +112,7 @@ func (e *env) addGlobalFlags(root *cobra.Command) {
 	flags.StringVar(&e.builders, "builders", "", "let Nix build on `MACHINES`, as nix --builders does")
 	flags.BoolVarP(&e.options.Quiet, "quiet", "q", false, "write no progress and no notes, only warnings, errors and the result")
 	flags.BoolVarP(&e.options.Verbose, "verbose", "v", false, "also write the lines of builds as they come, and list what is unchanged")
+	e.profiles.addFlags(flags)
 	flags.StringVar(&e.logFormat, "log-format", "text", "write stderr as `FORMAT`: text or json")
 }
 
@@ -122,7 +126,7 @@ func (e *env) start() error {
 	}
 	e.options.JSON = e.logFormat == "json"
 	e.UI = ui.New(e.options)
-	return e.useSafeTemporary()
+	return errors.Join(e.useSafeTemporary(), e.profiles.start())
 }
 
 // takes checks the number of a command's arguments.
