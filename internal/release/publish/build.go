@@ -54,18 +54,19 @@ func (p *Publisher) build(ctx context.Context, releases []*releasePush) (*buildi
 			b.ready <- r
 		}
 	}
+	recorded := p.recorded(releases) // before anything is published
 	go func() {
 		defer close(b.ready)
 		if len(wanted) > 0 {
-			b.err = p.make(ctx, b, releases, wanted)
+			b.err = p.make(ctx, b, wanted, recorded)
 			b.end()
 		}
 	}()
 	return b, nil
 }
 
-// make builds images into the layout.
-func (p *Publisher) make(ctx context.Context, b *building, releases []*releasePush, wanted []*imagePush) error {
+// make builds images into the layout. recorded has the manifests that records name, by image key.
+func (p *Publisher) make(ctx context.Context, b *building, wanted []*imagePush, recorded map[string]name.Digest) error {
 	var targets []*release.Target
 	for _, image := range wanted {
 		targets = append(targets, image.target)
@@ -74,7 +75,7 @@ func (p *Publisher) make(ctx context.Context, b *building, releases []*releasePu
 		Output: p.Reader.Output, Layers: p.layers, Remote: p.registry().HasBlob, Made: b.made,
 		Bases: state.BaseOptions{
 			Where:   func(context.Context) (*registry.Client, *state.Signing, error) { return p.registry(), p.signing(), nil },
-			ForPush: true, Recorded: p.recorded(releases),
+			ForPush: true, Recorded: recorded,
 		},
 	})
 	return err
