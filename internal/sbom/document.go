@@ -21,7 +21,7 @@ import (
 // and Read are sorted. Keep them sorted when you add to them.
 type Document struct {
 	Subject Subject `json:",omitzero"` // zero if the document describes a part of an image
-	Tools   []Tool  // programs that made the document, besides libre
+	Tools   []Tool  // programs that made the document, libre included
 	Creator string  // email address or URL of the author; may be empty
 	License License `json:",omitzero"` // of the image as a whole
 	File    File    `json:",omitzero"` // for findings: the store path that has them
