@@ -286,7 +286,7 @@ func TestForeignWithdrawalDoesNotCount(t *testing.T) {
 		reg.attest(t, c, withdrawn.PredicateType, statement, subjects...)
 	}
 	got := c.run("verify", reg.prefix()+"/two-default:2-3", "--key", "cosign.pub").want(t, 0)
-	if !strings.Contains(got.stdout, "a withdrawal is attached that does not verify") {
+	if !strings.Contains(got.stdout, "an attached withdrawal does not verify and is ignored") {
 		t.Errorf("verify:\n%s", got.stdout)
 	}
 	c.run("push", two, "--to", reg.prefix()).want(t, 0)
