@@ -21,7 +21,7 @@ func TestBuildErrors(t *testing.T) {
 			want       string // with % for any text
 		}{
 			{name: "step", file: "FROM base\nENV X=\"a: b\"\nRUN busybox true && \\\n  busybox sh -c 'exit 7'\n",
-				want: "build Dockerfile:3: RUN busybox true &&   busybox sh -c 'exit 7': exit status 7"},
+				want: "build Dockerfile:3: RUN busybox true && busybox sh -c 'exit 7': exit status 7"},
 			{name: "copy", file: "FROM base\n\nCOPY nothing /\n", want: "build Dockerfile:3: COPY: nothing in the build context matches nothing; it has Dockerfile, link, sub"},
 			{name: "user", file: "FROM base\nUSER nobody-here\nRUN true\n", want: "build Dockerfile:3: %nobody-here%"},
 			{name: "missing file", file: "FROM base", edit: func(r *Request) { r.File = "docker/Dockerfile" }, want: "docker/Dockerfile: no such file in the source"},
