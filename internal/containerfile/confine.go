@@ -153,7 +153,7 @@ func (s *storage) findConfinement(ctx context.Context) (*confinement, string) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err().Error()
 		}
-		why = cmp.Or(filepath.Base(c.runtime), c.isolation) + ": " + text.Short(err.Error(), mostReason)
+		why = cmp.Or(filepath.Base(c.runtime), c.isolation) + ": " + text.Short(err.Error(), 300)
 	}
 	return nil, why
 }

@@ -39,7 +39,7 @@ func TestNextBuildCompletesWhatAnEngineFailed(t *testing.T) {
 				}
 				err := build(wrapper, dir)
 				var failed *Error
-				if err == nil || strings.Contains(err.Error(), "\n") || len(err.Error()) > 1200 {
+				if err == nil || strings.Contains(err.Error(), "\n") || len(err.Error()) > 1500 {
 					t.Errorf("%s, %s: %.1000v", operation, name, err)
 				} else if errors.As(err, &failed) && failed.Reason == "" || fault.Reason(err) == "" {
 					t.Errorf("%s, %s: no reason: %v", operation, name, err)
