@@ -73,7 +73,7 @@ func (r *run) realise(ctx context.Context, targets []*release.Target, roots stri
 		if _, err := r.builder.Nix.Realise(ctx, r.outputsOfAll(ready), filepath.Join(roots, "present"), func(nix.LogEvent) {}); err != nil {
 			return err
 		}
-		if err := r.startAll(ctx, ready, start); err != nil {
+		if err := r.startAll(ctx, ready, pathsOf(r.outputsOfAll(ready)), start); err != nil {
 			return err
 		}
 	}
@@ -90,13 +90,17 @@ func (r *run) realise(ctx context.Context, targets []*release.Target, roots stri
 				return err
 			}
 			r.progress.end()
-			return r.startAll(ctx, waiting, start)
+			valid, err := r.builder.Nix.Valid(ctx, pathsOf(r.outputsOfAll(waiting)))
+			if err != nil {
+				return err
+			}
+			return r.startAll(ctx, waiting, slices.Sorted(maps.Keys(valid)), start)
 		case <-look.C:
 			if !news.Swap(false) {
 				continue
 			}
 			ready, left, err := r.ready(ctx, waiting)
-			if err == nil && len(ready) > 0 && r.startAll(ctx, ready, start) == nil {
+			if err == nil && len(ready) > 0 && r.startAll(ctx, ready, pathsOf(r.outputsOfAll(ready)), start) == nil {
 				waiting = left // otherwise they start when nix ends
 			}
 		}
@@ -140,13 +144,9 @@ func (r *run) ready(ctx context.Context, targets []*release.Target) (ready, wait
 	return ready, waiting, nil
 }
 
-// startAll reads the closures of targets from the store, and starts the targets.
-func (r *run) startAll(ctx context.Context, targets []*release.Target, start func(*release.Target)) error {
-	valid, err := r.builder.Nix.Valid(ctx, pathsOf(r.outputsOfAll(targets)))
-	if err != nil {
-		return err
-	}
-	store, err := r.builder.Nix.ReadStore(ctx, slices.Sorted(maps.Keys(valid)))
+// startAll reads the closures of the targets' valid outputs, and starts the targets.
+func (r *run) startAll(ctx context.Context, targets []*release.Target, valid []string, start func(*release.Target)) error {
+	store, err := r.builder.Nix.ReadStore(ctx, valid)
 	if err != nil {
 		return err
 	}
