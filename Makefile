@@ -141,9 +141,14 @@ race: race-tools
 	$(RACE) ./internal/acceptance/publish -run '^(TestPublishedIsWhatWasPrintedAndIsNotPublishedAgain|TestReleasesArePublishedWhileOthersAreBuilt)$$'
 	$(RACE) ./internal/acceptance/bump -run '^(TestNewVersionChangesItsLiteralsOnly|TestPullRequestsAreOpenedUpdatedAndClosed)$$'
 
-# Ratios against a yardstick in the same run; nothing here fails for being slow.
+# libre and other programs, in the same run; nothing here fails for being slow. Run it on a machine
+# that does nothing else, and look at docs/performance.md before you commit it. To try some rows
+# only: make bench BENCH=Layers
+BENCH := .
+BENCHED = $$(git grep -l '^func Benchmark' -- '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 bench: test-tools build
-	LIBRE_TEST_ALL=1 go test -timeout 50m -p 1 -run '^$$' -bench . -benchtime 1x ./...
+	rows=$$(mktemp -d) && LIBRE_BENCH_ROWS=$$rows LIBRE_TEST_ALL=1 PATH=$$PATH:/usr/sbin:/sbin go test -vet=off -timeout 90m -p 1 -run '^$$' -bench '$(BENCH)' -benchtime 1x $(BENCHED) && \
+	{ [ '$(BENCH)' != . ] || go run ./scripts/bench $$rows; } && rm -r $$rows
 
 fmt:
 	gofmt -w cmd internal nix

@@ -56,7 +56,7 @@ func TestSharedConcernsHaveOneHome(t *testing.T) {
 // isKit tells the stand-ins that tests use.
 func isKit(dir string) bool {
 	switch dir {
-	case "internal/testkit", "internal/pgtest", "internal/upstream/forgetest", "internal/sign/signtest":
+	case "internal/testkit", "internal/bench", "internal/pgtest", "internal/upstream/forgetest", "internal/sign/signtest":
 		return true
 	}
 	return false

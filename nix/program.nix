@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "man" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-Up1rfoTdGY+cNa9TjsJL2BGj73JvkChjnavGanc6NQM=";
+  vendorHash = "sha256-h+mGrAHDxwZeRDxrfJ4lqoQSWpxaThUcNRfSB0816tU=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

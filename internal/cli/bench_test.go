@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libresh/libre/internal/bench"
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/testkit"
@@ -24,40 +25,6 @@ func buildLibre(b *testing.B) string {
 		b.Fatal(err)
 	}
 	return filepath.Join(programs, "libre")
-}
-
-// firstAndAgain are the least wall times of runs of libre that evaluate, and of runs
-// that remember what the one before them evaluated.
-func firstAndAgain(b *testing.B, dir string, argv ...string) (first, again time.Duration) {
-	b.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		b.Fatal(err)
-	}
-	forget := func() {
-		if err := os.RemoveAll(filepath.Join(cache, "libre", "evaluations")); err != nil {
-			b.Fatal(err)
-		}
-	}
-	return fastest(b, dir, forget, argv...), fastest(b, dir, func() {}, argv...)
-}
-
-// fastest is the least wall time of some runs of a command: the one that other
-// work on the machine disturbed least.
-func fastest(b *testing.B, dir string, before func(), argv ...string) time.Duration {
-	b.Helper()
-	best := time.Hour
-	for range 10 {
-		before()
-		cmd := exec.Command(argv[0], argv[1:]...)
-		cmd.Dir = dir
-		started := time.Now()
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%v: %v: %s", argv, err, out)
-		}
-		best = min(best, time.Since(started))
-	}
-	return best
 }
 
 // BenchmarkStart is the CPU time of `libre version`, at most 40 ms wanted.
@@ -75,20 +42,38 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkList compares `libre list` with a bare `nix eval` of the same output,
-// at most 1.3 times wanted; "first" evaluates itself.
+// BenchmarkList compares `libre list` with a bare `nix eval` of the same output, in a catalogue of
+// this project's apps among 600 tracked files. "Again" is a run that remembers what the one before
+// it evaluated.
 func BenchmarkList(b *testing.B) {
 	program, root := buildLibre(b), "../.."
-	first, again := firstAndAgain(b, root, program, "list")
-	bare := fastest(b, root, func() {}, "nix", "eval", "--json", ".#libre", "--apply", "libre: libre.apps", "--option", "system", "none",
+	run := func(name string, prepare func(), argv ...string) bench.Program {
+		return bench.Program{Name: name, Prepare: prepare, Run: func() bench.Use {
+			cmd := exec.Command(argv[0], argv[1:]...)
+			cmd.Dir = root
+			return bench.Run(b, cmd)
+		}}
+	}
+	eval := run("nix eval", nil, "nix", "eval", "--json", ".#libre", "--apply", "libre: libre.apps", "--option", "system", "none",
 		"--option", "build-users-group", "", "--extra-experimental-features", "nix-command flakes")
-	b.ReportMetric(float64(first)/float64(bare), "times-nix-eval-first")
-	b.ReportMetric(float64(again)/float64(bare), "times-nix-eval")
-	b.ReportMetric(0, "ns/op")
+	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "list, first time after a change", Goal: 1.1}, run("libre list", func() { forgetEvaluations(b) }, program, "list"), eval)
+	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "list, again"}, run("libre list", nil, program, "list"), eval)
 }
 
-// BenchmarkNothingToDo compares a second `libre build --all` with the bare
-// evaluation of the same images, at most 1.5 times wanted; "first" evaluates itself.
+// forgetEvaluations removes what libre remembers.
+func forgetEvaluations(b *testing.B) {
+	b.Helper()
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		err = os.RemoveAll(filepath.Join(cache, "libre", "evaluations"))
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkNothingToDo compares a second `libre build --all` with the bare evaluation of the same
+// images.
 func BenchmarkNothingToDo(b *testing.B) {
 	program := buildLibre(b)
 	dir := b.TempDir()
@@ -120,8 +105,6 @@ func BenchmarkNothingToDo(b *testing.B) {
 			b.Fatalf("%v: %v: %s", args, err, out)
 		}
 	}
-	first, again := firstAndAgain(b, dir, program, "build", "--all", "--package-set", "host")
-
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		b.Fatal(err)
@@ -131,15 +114,18 @@ func BenchmarkNothingToDo(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	bare := time.Hour
-	for range 10 {
-		started := time.Now()
+	build := bench.Program{Name: "libre build --all", Prepare: func() { forgetEvaluations(b) }, Run: func() bench.Use {
+		cmd := exec.Command(program, "build", "--all", "--package-set", "host")
+		cmd.Dir = dir
+		return bench.Run(b, cmd)
+	}}
+	evaluation := bench.Program{Name: "Nix's evaluation alone", Run: func() bench.Use {
 		if _, err := catalogue.Evaluate(context.Background(), nix.Request{Patterns: catalog.All, Systems: []string{"x86_64-linux"}}); err != nil {
 			b.Fatal(err)
 		}
-		bare = min(bare, time.Since(started))
-	}
-	b.ReportMetric(float64(first)/float64(bare), "times-evaluation-first")
-	b.ReportMetric(float64(again)/float64(bare), "times-evaluation")
-	b.ReportMetric(0, "ns/op")
+		return bench.Use{}
+	}}
+	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "build of 40 built images, first time after a change"}, build, evaluation)
+	build.Prepare = nil
+	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "build of 40 built images, again"}, build, evaluation)
 }

@@ -342,14 +342,20 @@ func byPopularity(closure []nix.PathInfo, root string) [][]nix.PathInfo {
 	var order []int
 	for i := range g.paths {
 		g.below[i].each(func(j int) { users[j]++ })
-		if g.paths[i].Path != root {
-			order = append(order, i)
-		}
+		order = append(order, i)
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return users[b] - users[a] })
+	return firstAlone(g, order, root)
+}
+
+// firstAlone gives the first paths of an order a layer each, and the others the last one.
+func firstAlone(g *graph, order []int, root string) [][]nix.PathInfo {
 	var layers [][]nix.PathInfo
-	for n, i := range order {
-		if n < MaxLayers-2 {
+	for _, i := range order {
+		if g.paths[i].Path == root {
+			continue
+		}
+		if len(layers) < MaxLayers-2 {
 			layers = append(layers, nil)
 		}
 		last := len(layers) - 1

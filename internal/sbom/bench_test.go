@@ -6,16 +6,13 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/libresh/libre/internal/bench"
 	"github.com/libresh/libre/internal/nix"
 )
 
 // BenchmarkSBOM lists the contents of a closure of 90 store paths and 350 MB, path by path, with
-// licences and hashes, and writes both formats. x-syft is its time by that of syft alone on one
-// image with the same files. Goal: at most 1.2.
+// licences and hashes, and writes both formats.
 func BenchmarkSBOM(b *testing.B) {
 	program := goProgram(b)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -51,10 +48,9 @@ func BenchmarkSBOM(b *testing.B) {
 	alone.Manifest = manifests[0]
 	d := store(b, contents, "", closure...)
 	ctx := context.Background()
-	for b.Loop() {
-		var ours, syft measured
-		for range 2 {
-			ours = shorter(ours, timed(b, func(s *Scanner) error {
+	bench.Times(b, bench.Row{Table: "Describe and scan", Work: "SBOMs of 90 store paths, 350 MB, in both formats", Goal: 1.2},
+		bench.Program{Name: "libre", Run: func() bench.Use {
+			return scanned(b, func(s *Scanner) error {
 				found, err := s.FromStorePaths(ctx, d, nil)
 				if err != nil {
 					return err
@@ -67,36 +63,24 @@ func BenchmarkSBOM(b *testing.B) {
 				}
 				_, err = described.SPDX()
 				return err
-			}))
-			syft = shorter(syft, timed(b, func(s *Scanner) error {
+			})
+		}},
+		bench.Program{Name: "syft alone, of one image with the same files", Run: func() bench.Use {
+			return scanned(b, func(s *Scanner) error {
 				_, err := s.FromLayout(ctx, dir, alone)
 				return err
-			}))
-		}
-		b.ReportMetric(ours.clock.Seconds()/syft.clock.Seconds(), "x-syft")
-		b.ReportMetric(ours.processor.Seconds()/syft.processor.Seconds(), "x-cpu")
-		b.ReportMetric(syft.clock.Seconds(), "syft-s")
-	}
+			})
+		}},
+	)
 }
 
-// measured has the elapsed time of a run, and the CPU time of its programs.
-type measured struct{ clock, processor time.Duration }
-
-// timed returns the time that a new scanner takes, including its start.
-func timed(b *testing.B, run func(*Scanner) error) measured {
-	before, begin := usedBy(b, unix.RUSAGE_CHILDREN), time.Now()
+// scanned runs something with a new scanner, which is a process of its own.
+func scanned(b *testing.B, run func(*Scanner) error) bench.Use {
+	b.Helper()
 	s := scanner(b)
 	if err := run(s); err != nil {
 		b.Fatal(err)
 	}
 	s.Close()
-	return measured{time.Since(begin), usedBy(b, unix.RUSAGE_CHILDREN) - before}
-}
-
-// shorter returns the smaller times of two runs.
-func shorter(best, next measured) measured {
-	if best == (measured{}) {
-		return next
-	}
-	return measured{min(best.clock, next.clock), min(best.processor, next.processor)}
+	return bench.Use{}
 }

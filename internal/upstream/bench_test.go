@@ -9,56 +9,33 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/libresh/libre/internal/bench"
 	"github.com/libresh/libre/internal/upstream"
 )
 
-// BenchmarkHashArchive hashes an archive of 50 MB with files of the Go distribution. It is
-// compared, in the same run, with gunzip and SHA-256 of the output. "x-yardstick" is the time
-// as a multiple of theirs. "x-cpu" is the same for the time on all CPUs, which does not change
-// on a busy machine.
+// BenchmarkHashArchive hashes an archive of 50 MB with files of the Go distribution. The
+// yardstick is gunzip and SHA-256 of the output.
 func BenchmarkHashArchive(b *testing.B) {
-	file, unpacked := largeArchive(b, 50e6)
-	b.SetBytes(unpacked)
-	var ours, yardstick, oursCPU, yardstickCPU time.Duration
-	for b.Loop() {
-		b.StopTimer()
-		wall, cpu := timed(b, func() error { return gunzipSum(file) })
-		yardstick, yardstickCPU = yardstick+wall, yardstickCPU+cpu
-		b.StartTimer()
-		wall, cpu = timed(b, func() error {
+	file := largeArchive(b, 50e6)
+	bench.Times(b, bench.Row{Table: "Follow upstream", Work: "Nix hash of an archive of 50 MB"},
+		bench.Program{Name: "libre", Run: func() bench.Use {
 			f, err := os.Open(file)
-			if err != nil {
-				return err
-			}
+			must(b, err)
 			defer f.Close()
 			a, err := upstream.HashArchive(f, upstream.DefaultArchiveLimits)
-			if err != nil {
-				return err
-			}
-			return a.Close()
-		})
-		ours, oursCPU = ours+wall, oursCPU+cpu
-	}
-	b.ReportMetric(ours.Seconds()/yardstick.Seconds(), "x-yardstick")
-	b.ReportMetric(oursCPU.Seconds()/yardstickCPU.Seconds(), "x-cpu")
-}
-
-func timed(b *testing.B, f func() error) (wall, cpu time.Duration) {
-	b.Helper()
-	busy := func() time.Duration {
-		var usage syscall.Rusage
-		must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
-		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-	}
-	start, before := time.Now(), busy()
-	must(b, f())
-	return time.Since(start), busy() - before
+			must(b, err)
+			must(b, a.Close())
+			return bench.Use{}
+		}},
+		bench.Program{Name: "gunzip, sha256", Run: func() bench.Use {
+			must(b, gunzipSum(file))
+			return bench.Use{}
+		}},
+	)
 }
 
 func gunzipSum(file string) error {
@@ -75,9 +52,8 @@ func gunzipSum(file string) error {
 	return err
 }
 
-// largeArchive packs files of the Go distribution until the archive has the given size. It
-// returns the archive and its unpacked size.
-func largeArchive(b *testing.B, size int64) (file string, unpacked int64) {
+// largeArchive packs files of the Go distribution until the archive has the given size.
+func largeArchive(b *testing.B, size int64) (file string) {
 	b.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()
 	must(b, err)
@@ -101,7 +77,6 @@ func largeArchive(b *testing.B, size int64) (file string, unpacked int64) {
 			if err != nil {
 				return err
 			}
-			unpacked += int64(len(content))
 			header := &tar.Header{Name: round + strings.TrimPrefix(name, goroot+"/"), Mode: 0o644, Size: int64(len(content))}
 			if err := w.WriteHeader(header); err != nil {
 				return err
@@ -115,5 +90,5 @@ func largeArchive(b *testing.B, size int64) (file string, unpacked int64) {
 	}
 	must(b, w.Close())
 	must(b, z.Close())
-	return f.Name(), unpacked
+	return f.Name()
 }

@@ -17,6 +17,8 @@ import (
 type sink struct {
 	mux      *http.ServeMux
 	sessions atomic.Int64
+	requests atomic.Int64
+	received atomic.Int64 // bytes
 
 	mu    sync.Mutex
 	sizes map[string]int64 // by repository/digest
@@ -44,13 +46,17 @@ func newSink() *sink {
 	return s
 }
 
-func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.requests.Add(1)
+	s.mux.ServeHTTP(w, r)
+}
 
 func (s *sink) take(w http.ResponseWriter, r *http.Request, digest string, size int64, err error) {
 	if err != nil || size != r.ContentLength {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	s.received.Add(size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := r.PathValue("name") + "/" + digest

@@ -15,14 +15,10 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/libresh/libre/internal/bench"
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
-	"github.com/libresh/libre/internal/testkit"
 )
-
-// rounds is the number of runs of each side of a ratio, which alternate. The fastest
-// counts.
-const rounds = 3
 
 // benchKinds are the registries for which requests are counted: with and without the
 // referrers API.
@@ -31,13 +27,12 @@ var benchKinds = []string{"referrers", "docker-registry"}
 // latency is the additional time that each request takes.
 const latency = 20 * time.Millisecond
 
-// BenchmarkNothingToPublish pushes 100 published images: 25 apps of 4. The baseline is
-// evaluating the same images. Goal: at most twice the baseline's time. For each image one
-// HEAD, and for its index and each platform's manifest the list of attachments, which is
-// one request, or two without the referrers API. For each record at most 4 requests. Logins
-// do not count.
+// BenchmarkNothingToPublish pushes 500 published images: 125 apps of 4. The baseline is
+// evaluating the same images. For each image there is one HEAD, and for its index and each
+// platform's manifest the list of attachments, which is one request, or two without the
+// referrers API. Logins do not count.
 func BenchmarkNothingToPublish(b *testing.B) {
-	const apps, components = 25, 4
+	const apps, components = 125, 4
 	files := map[string]string{}
 	for i := range apps {
 		app := fmt.Sprintf("app%d", i)
@@ -64,42 +59,45 @@ func BenchmarkNothingToPublish(b *testing.B) {
 			push := []string{"push", defaults, "--to", reg.prefix()}
 			c.run(push...).want(b, 0)
 			seen := reg.record(latency)
-			var ours, bare fastestOf
-			for range rounds {
-				ours.run(b, func() time.Duration {
+			bench.Times(b, bench.Row{Table: "Nothing to do", Work: "push 500 published images, 20 ms a request, " + kind, Goal: 1.2},
+				bench.Program{Name: "libre push", Run: func() bench.Use {
 					if got := alone.run(push...).want(b, 0); strings.Count(got.stdout, "\tunchanged") != apps*(components+1) {
 						b.Fatalf("not all is published:\n%s", got.stdout)
 					}
-					return 0
-				})
-				bare.run(b, func() time.Duration {
+					return bench.Use{}
+				}},
+				bench.Program{Name: "Nix's evaluation alone", Run: func() bench.Use {
 					if got, err := evaluated.Evaluate(b.Context(), everything); err != nil || len(got.Images) != apps*components {
 						b.Fatalf("%v, %v", got, err)
 					}
-					return 0
-				})
-			}
+					return bench.Use{}
+				}},
+			)
 			isRecord := func(x *exchange) bool {
 				return strings.HasSuffix(x.repository, "-default") && !strings.Contains(x.repository, "-part")
 			}
 			isList := func(x *exchange) bool {
 				return strings.HasPrefix(x.subject, "referrers/") || strings.HasPrefix(x.subject, "sha256-")
 			}
-			lists := seen.of(func(x *exchange) bool { return !isRecord(x) && isList(x) })
 			images := seen.of(func(x *exchange) bool { return !isRecord(x) && !isList(x) })
 			for _, x := range images {
 				if x.method != http.MethodHead {
 					b.Errorf("%s %s %s, of an image that is published", x.method, x.repository, x.subject)
 				}
 			}
-			b.ReportMetric(ours.wall.Seconds(), "s")
-			b.ReportMetric(bare.wall.Seconds(), "s-evaluation")
-			b.ReportMetric(ours.wall.Seconds()/bare.wall.Seconds(), "times-evaluation")
-			b.ReportMetric(float64(len(images))/(rounds*apps*components), "heads-per-image")
-			b.ReportMetric(float64(len(lists))/(rounds*apps*components), "lists-per-image")
-			b.ReportMetric(float64(len(seen.of(isRecord)))/(rounds*apps), "requests-per-record")
-			b.ReportMetric(float64(seen.greetings())/rounds, "logins")
-			b.ReportMetric(0, "ns/op")
+			for _, row := range []struct {
+				work      string
+				of        int
+				each      float64
+				yardstick string
+			}{
+				{"requests for an image", len(seen.of(func(x *exchange) bool { return !isRecord(x) })), apps * components, "one for an image"},
+				{"requests for a release record", len(seen.of(isRecord)), apps, "one for a record"},
+			} {
+				bench.Keep(b, bench.Row{Table: "Nothing to do", Work: row.work + ", " + kind, Unit: "requests", Goal: 1, Sides: []bench.Side{
+					{Name: "libre push", Values: []float64{float64(row.of) / (bench.Rounds * row.each)}}, {Name: row.yardstick, Values: []float64{1}},
+				}})
+			}
 		})
 	}
 }
@@ -114,7 +112,7 @@ func BenchmarkNothingToPublish(b *testing.B) {
 //     show that the manifests have arrived.
 //   - "requests-record" are requests to the record's repository about tags, the former
 //     record and the new one.
-//   - "requests-attachments" are all others to the two repositories: to attach, to
+//   - Requests about its attachments are all others to the two repositories: to attach, to
 //     verify that, and to verify the attachments of the former record.
 //   - "requests-all" are all requests, with the login.
 func BenchmarkChangedPath(b *testing.B) {
@@ -173,38 +171,24 @@ mkApp {
 			for _, x := range ours {
 				sent += x.sent
 			}
-			b.ReportMetric(float64(sent)/float64(largest+documents), "times-changed")
-			b.ReportMetric(float64(len(ours)), "requests")
+			bench.Keep(b, bench.Row{Table: "What is sent", Work: "one file of the application changed, " + kind, Unit: "MB", Goal: 1.02, Sides: []bench.Side{
+				{Name: "libre push", Values: []float64{float64(sent) / 1e6}},
+				{Name: "its layer, config and manifests", Values: []float64{float64(largest+documents) / 1e6}},
+			}})
+			bench.Keep(b, bench.Row{Table: "What is sent", Work: "the same, requests about the image, " + kind, Unit: "requests", Goal: 1, Sides: []bench.Side{
+				{Name: "libre push", Values: []float64{float64(len(ours))}}, {Name: "8 requests", Values: []float64{8}},
+			}})
+			attaching := len(all) - len(ours) - len(subjects) - len(record)
+			bench.Keep(b, bench.Row{Table: "What is sent", Work: "the same, requests about its attachments, " + kind, Unit: "requests", Goal: 1, Sides: []bench.Side{
+				{Name: "libre push", Values: []float64{float64(attaching)}}, {Name: "12 requests", Values: []float64{12}},
+			}})
 			b.ReportMetric(float64(len(subjects)), "requests-subject")
 			b.ReportMetric(float64(len(record)), "requests-record")
-			b.ReportMetric(float64(len(all)-len(ours)-len(subjects)-len(record)), "requests-attachments")
 			b.ReportMetric(float64(len(all)+seen.greetings()), "requests-all")
 			b.ReportMetric(float64(layers), "layers")
-			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
-
-// fastestOf is the shortest time of several runs, which other work on the machine disturbed
-// least.
-type fastestOf struct{ wall, cpu time.Duration }
-
-// run times one run. The function returns the CPU time of its children.
-func (f *fastestOf) run(b *testing.B, run func() (children time.Duration)) {
-	b.Helper()
-	started, busy := time.Now(), testkit.CPUTime(b)
-	children := run()
-	wall, cpu := time.Since(started), testkit.CPUTime(b)-busy+children
-	if f.wall == 0 || wall < f.wall {
-		f.wall = wall
-	}
-	if f.cpu == 0 || cpu < f.cpu {
-		f.cpu = cpu
-	}
-}
-
-// and returns the sum of two times.
-func (f fastestOf) and(g fastestOf) fastestOf { return fastestOf{f.wall + g.wall, f.cpu + g.cpu} }
 
 // isRelease reports whether a tag is a release's.
 func isRelease(subject string) bool {

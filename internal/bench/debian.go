@@ -1,9 +1,10 @@
-package publish
+package bench
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -15,12 +16,13 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// A debianStore is a folder with a Nix store made of installed Debian packages. Each
-// package is a store path that refers to its dependencies.
-type debianStore struct {
-	dir      string
-	closure  []nix.PathInfo
-	root     string // a small store path that refers to the first package
+// Store is a folder with a Nix store made of installed Debian packages. Each package is a store
+// path that refers to its dependencies.
+type Store struct {
+	Dir     string         // has nix/store
+	Closure []nix.PathInfo // NarSize is the size of the files
+	Root    string         // a small store path that refers to the first package
+
 	packages map[string]debianPackage
 	paths    map[string]string // by package; "" while one is being added
 }
@@ -30,31 +32,60 @@ type debianPackage struct {
 	needs   []string // packages, or virtual packages
 }
 
-// newDebianStore copies a package and all its dependencies.
-func newDebianStore(b *testing.B, name string) *debianStore {
+// NewStore copies a package and all its dependencies.
+func NewStore(b *testing.B, name string) *Store {
 	b.Helper()
 	testkit.Require(b, "dpkg-query")
-	s := &debianStore{dir: b.TempDir(), packages: installedPackages(b), paths: map[string]string{}}
+	s := &Store{Dir: b.TempDir(), packages: installedPackages(b), paths: map[string]string{}}
 	_, installed := s.packages[name]
 	testkit.Needed(b, installed, name)
 	top := s.add(b, name)
-	s.root = storePath("root")
-	if err := os.MkdirAll(filepath.Join(s.dir, s.root, "etc"), 0o755); err != nil {
+	s.Root = storePath("root")
+	if err := os.MkdirAll(filepath.Join(s.Dir, s.Root, "etc"), 0o755); err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(s.dir, s.root, "etc", "passwd"), []byte("app:x:1000:1000::/:/bin/false\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Dir, s.Root, "etc", "passwd"), []byte("app:x:1000:1000::/:/bin/false\n"), 0o644); err != nil {
 		b.Fatal(err)
 	}
-	s.closure = append(s.closure, nix.PathInfo{Path: s.root, NarHash: "sha256:root", References: []string{top}})
+	s.Closure = append(s.Closure, nix.PathInfo{Path: s.Root, NarHash: "sha256:root", References: []string{top}})
 	return s
 }
 
-// size returns the size of all files in bytes.
-func (s *debianStore) size() (size int64) {
-	for _, p := range s.closure {
+// Size returns the size of all files in bytes.
+func (s *Store) Size() (size int64) {
+	for _, p := range s.Closure {
 		size += p.NarSize
 	}
 	return size
+}
+
+// Times returns a store with so many copies of each path, as hard links. Its root refers to all
+// of them.
+func (s *Store) Times(b *testing.B, n int) *Store {
+	b.Helper()
+	copied := &Store{Dir: b.TempDir(), Root: s.Root}
+	if err := os.MkdirAll(filepath.Join(copied.Dir, "nix/store"), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	root := nix.PathInfo{Path: s.Root, NarHash: "sha256:root"}
+	for i := range n {
+		name := func(path string) string { return fmt.Sprintf("%s-%d", path, i) }
+		for _, p := range s.Closure {
+			if p.Path == s.Root {
+				continue
+			}
+			to := nix.PathInfo{Path: name(p.Path), NarHash: name(p.NarHash), NarSize: p.NarSize}
+			for _, reference := range p.References {
+				to.References = append(to.References, name(reference))
+			}
+			copied.Closure = append(copied.Closure, to)
+			root.References = append(root.References, to.Path)
+			Command(b, "cp", "-al", filepath.Join(s.Dir, p.Path), filepath.Join(copied.Dir, to.Path))
+		}
+	}
+	copied.Closure = append(copied.Closure, root)
+	Command(b, "cp", "-al", filepath.Join(s.Dir, s.Root), filepath.Join(copied.Dir, s.Root))
+	return copied
 }
 
 // installedPackages reads dpkg's database. Of alternatives, the first installed one counts.
@@ -113,7 +144,7 @@ func storePath(name string) string {
 
 // add copies a package's dependencies, then the package. A store has no cycles: a
 // dependency that closes one is left out.
-func (s *debianStore) add(b *testing.B, name string) string {
+func (s *Store) add(b *testing.B, name string) string {
 	b.Helper()
 	if path, seen := s.paths[name]; seen {
 		return path
@@ -129,7 +160,7 @@ func (s *debianStore) add(b *testing.B, name string) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	to := filepath.Join(s.dir, p.Path)
+	to := filepath.Join(s.Dir, p.Path)
 	for file := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
 		size, err := copyFile(filepath.Join(to, file), file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
@@ -137,7 +168,7 @@ func (s *debianStore) add(b *testing.B, name string) string {
 		}
 		p.NarSize += size
 	}
-	s.closure, s.paths[name] = append(s.closure, p), p.Path
+	s.Closure, s.paths[name] = append(s.Closure, p), p.Path
 	return p.Path
 }
 
