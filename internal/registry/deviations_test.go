@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +216,51 @@ func TestListsThatDoNotEnd(t *testing.T) {
 			t.Errorf("%s: %v, want %q", said, err, want)
 		}
 	}
+}
+
+// Each page of a list names another next page. That is an error if the pages repeat, or have
+// more tags than anybody makes. A tag that two pages have counts once.
+func TestTagsOfEndlessPages(t *testing.T) {
+	for name, test := range map[string]struct {
+		page  func(n int) []string // tags of a page
+		pages int                  // 0: no end
+		want  int                  // number of tags
+		err   string
+	}{
+		"the same page":           {page: func(int) []string { return []string{"1", "2"} }, err: "the list does not end: page 2 has only tags of earlier pages, and names a next page"},
+		"new tags":                {page: func(n int) []string { return numbers(n*200_000, (n+1)*200_000) }, err: "the list has more than 1000000 tags"},
+		"no tags":                 {page: func(int) []string { return nil }, err: "the list does not end: after 10000 pages"},
+		"pages that overlap":      {page: func(n int) []string { return numbers(n*9, n*9+10) }, pages: 1000, want: 9001},
+		"a last page of old tags": {page: func(n int) []string { return numbers(0, 10-5*n) }, pages: 2, want: 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			registry := record(t, handlerOf(t, "referrers"))
+			registry.meddle = func(_ int, what string, w http.ResponseWriter, _ *http.Request) bool {
+				if what != "GET tags" {
+					return false
+				}
+				n := asked
+				if asked++; asked != test.pages {
+					w.Header().Set("Link", fmt.Sprintf(`</v2/lasuite/docs-default/tags/list?page=%d>; rel="next"`, asked))
+				}
+				_ = json.NewEncoder(w).Encode(map[string]any{"name": "lasuite/docs-default", "tags": test.page(n)})
+				return true
+			}
+			tags, err := registry.client(t).Tags(context.Background(), "docs-default")
+			if len(tags) != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+				t.Errorf("%d tags, %v; want %d, %q", len(tags), err, test.want, test.err)
+			}
+		})
+	}
+}
+
+// numbers returns the numbers from first to before end.
+func numbers(first, end int) (all []string) {
+	for n := first; n < end; n++ {
+		all = append(all, strconv.Itoa(n))
+	}
+	return all
 }
 
 // A web page is not accepted as a manifest, a list of tags or a registry.

@@ -115,9 +115,10 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 	return c.TagsOf(ctx, repo)
 }
 
-// TagsOf returns all tags of a repository of any registry, as Tags does.
+// TagsOf returns all tags of a repository of any registry, as Tags does, each once.
 func (c *Client) TagsOf(ctx context.Context, repo name.Repository) ([]string, error) {
 	var all []string
+	listed, pages := map[string]bool{}, 0
 	err := c.pages(ctx, pullRequest{repo, http.MethodGet, "tags/list?n=1000", "application/json"}, func(response *http.Response) (bool, error) {
 		if err := checkStatus(response, http.StatusOK); err != nil {
 			return false, err
@@ -129,7 +130,20 @@ func (c *Client) TagsOf(ctx context.Context, repo name.Repository) ([]string, er
 		if json.NewDecoder(io.LimitReader(response.Body, mostList)).Decode(&page) != nil || json.Unmarshal(page.Tags, &tags) != nil {
 			return false, fmt.Errorf("the registry answers with %s, which is not a list of tags", bareType(response.Header))
 		}
-		all = append(all, tags...)
+		pages++
+		before := len(all)
+		for _, tag := range tags {
+			if !listed[tag] {
+				listed[tag] = true
+				all = append(all, tag)
+			}
+		}
+		switch {
+		case len(all) > mostTags:
+			return false, fmt.Errorf("the list has more than %d tags", mostTags)
+		case len(tags) > 0 && len(all) == before && nextPage(response, repo) != "":
+			return false, fmt.Errorf("the list does not end: page %d has only tags of earlier pages, and names a next page", pages)
+		}
 		return true, nil
 	})
 	if err != nil {
@@ -141,8 +155,11 @@ func (c *Client) TagsOf(ctx context.Context, repo name.Repository) ([]string, er
 	return all, nil
 }
 
-// mostList is the largest size of a page of tags, in bytes.
-const mostList = 64 << 20
+// Limits of a list of tags.
+const (
+	mostTags = 1_000_000
+	mostList = 64 << 20 // bytes of a page
+)
 
 // Anyone with push access may fill a subject's list of referrers. So libre reads it as a stream
 // and limits what it keeps. A list seldom has more than some dozens.
