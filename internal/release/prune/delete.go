@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -195,31 +196,57 @@ func isStillThere(reference name.Reference) error {
 	return fmt.Errorf("deleting %s: the registry says that it is deleted, but still has it", reference)
 }
 
-// unmoved returns an error if a tag of a repository is new, or has moved since it was read.
+// look is a reading of all tags of a repository.
+type look struct {
+	end  time.Time
+	took time.Duration
+}
+
+// unmoved returns an error if a tag of a repository is new, or has moved since it was read. It
+// reads the tag of the release each time. A list of many tags takes long, and many releases may
+// go: so it is not read again within four times the duration of the last reading.
 func (w *world) unmoved(ctx context.Context, r *Release, repository string) error {
-	now, err := w.client.Tags(ctx, repository)
+	now := []string{}
+	if w.tags[repository][r.Record.Tag] != "" {
+		now = append(now, r.Record.Tag)
+	}
+	start, last := time.Now(), w.looked[repository]
+	listed := start.Sub(last.end) > 4*last.took
+	if listed {
+		var err error
+		if now, err = w.client.Tags(ctx, repository); err != nil {
+			return err
+		}
+	}
+	for _, tag := range now {
+		if err := w.unmovedTag(ctx, r, catalog.Ref{Repository: repository, Tag: tag}); err != nil {
+			return err
+		}
+	}
+	if listed {
+		w.looked[repository] = look{time.Now(), time.Since(start)}
+	}
+	return nil
+}
+
+// unmovedTag does the same for one tag. The tags of attachments, and those of other releases,
+// do not move.
+func (w *world) unmovedTag(ctx context.Context, r *Release, ref catalog.Ref) error {
+	was := w.tags[ref.Repository][ref.Tag]
+	_, _, isRelease := catalog.ParseTag(ref.Tag)
+	if attachmentTag.MatchString(ref.Tag) || isRelease && was != "" && ref.Tag != r.Record.Tag {
+		return nil
+	}
+	at, err := w.client.Tag(ref)
 	if err != nil {
 		return err
 	}
-	for _, tag := range now {
-		if attachmentTag.MatchString(tag) {
-			continue
-		}
-		at, err := w.client.Tag(catalog.Ref{Repository: repository, Tag: tag})
-		if err != nil {
-			return err
-		}
-		was := w.tags[repository][tag]
-		if _, _, isRelease := catalog.ParseTag(tag); isRelease && was != "" && tag != r.Record.Tag {
-			continue // these do not move
-		}
-		is, err := w.client.HeadAt(ctx, at, was)
-		if err != nil {
-			return err
-		}
-		if is.Digest.String() != was {
-			return &fault.Fault{Err: fmt.Errorf("%s was pushed or moved in the meantime, so %s stays", at, r.Record), Fix: "make a new plan with libre prune"}
-		}
+	is, err := w.client.HeadAt(ctx, at, was)
+	if err != nil {
+		return err
+	}
+	if is.Digest.String() != was {
+		return &fault.Fault{Err: fmt.Errorf("%s was pushed or moved in the meantime, so %s stays", at, r.Record), Fix: "make a new plan with libre prune"}
 	}
 	return nil
 }

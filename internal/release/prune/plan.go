@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
@@ -106,34 +109,38 @@ func (p *Pruner) Plan(ctx context.Context, rule Rule) (*Plan, error) {
 // stays has the reasons why others of these must stay.
 func (p *Pruner) candidates(ctx context.Context, w *world, rule Rule) (going map[catalog.Ref]*Release, stays map[catalog.Ref]string, err error) {
 	going, stays = map[catalog.Ref]*Release{}, map[catalog.Ref]string{}
+	tags := map[string][]string{} // of the records, by repository
+	for ref := range w.records {
+		tags[ref.Repository] = append(tags[ref.Repository], ref.Tag)
+	}
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(state.Readers)
 	for _, of := range p.variants() {
 		if !of.selected(p.Patterns) {
 			continue
 		}
-		var tags []string
-		for _, ref := range sorted(w.records) {
-			if ref.Repository == of.repository() {
-				tags = append(tags, ref.Tag)
-			}
-		}
-		for i, tag := range state.ReleaseTags(tags) {
-			ref := catalog.Ref{Repository: of.repository(), Tag: tag}
-			if i < rule.Keep {
-				continue
-			}
-			release, why, err := p.candidate(ctx, w, of, ref, rule)
-			switch {
-			case err != nil:
-				return nil, nil, err
-			case why != "":
-				stays[ref] = why
-			case release != nil:
-				release.Reason = fmt.Sprintf("%d days old, not among the %d newest", int(p.Now.Sub(release.Signed).Hours()/24), rule.Keep)
-				going[ref] = release
-			}
+		releases := state.ReleaseTags(tags[of.repository()])
+		for _, tag := range releases[min(rule.Keep, len(releases)):] {
+			group.Go(func() error {
+				ref := catalog.Ref{Repository: of.repository(), Tag: tag}
+				release, why, err := p.candidate(ctx, w, of, ref, rule)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err != nil:
+					return err
+				case why != "":
+					stays[ref] = why
+				case release != nil:
+					release.Reason = fmt.Sprintf("%d days old, not among the %d newest", int(p.Now.Sub(release.Signed).Hours()/24), rule.Keep)
+					going[ref] = release
+				}
+				return nil
+			})
 		}
 	}
-	return going, stays, nil
+	return going, stays, group.Wait()
 }
 
 // candidate returns a release with its digests, or nil if it stays. why is the reason if it

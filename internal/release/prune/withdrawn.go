@@ -27,6 +27,9 @@ func (w *world) readStatements(ctx context.Context, selected map[string]bool) er
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.statements[ref] = said
+			if said.Version > w.newest[ref.Repository].Version {
+				w.newest[ref.Repository] = said
+			}
 			return err
 		})
 	}
@@ -46,24 +49,20 @@ func (w *world) statement(ctx context.Context, repository, digest string) (state
 	return said, nil
 }
 
-// newest returns the newest statement at the records of an app's variant, without the records
-// in going.
-func (w *world) newest(repository string, going map[catalog.Ref]*Release) (newest state.Withdrawals) {
-	for ref, said := range w.statements {
-		if ref.Repository == repository && going[ref] == nil && said.Version > newest.Version {
-			newest = said
-		}
-	}
-	return newest
-}
-
 // keepStatements keeps a release of each variant whose remaining releases would all have an
 // older statement of withdrawn releases. It moves the release from going to stays.
 func (w *world) keepStatements(going map[catalog.Ref]*Release, stays map[catalog.Ref]string) {
+	remaining := map[string]int{} // the newest version at what stays, by repository
+	for ref, said := range w.statements {
+		if going[ref] == nil {
+			remaining[ref.Repository] = max(remaining[ref.Repository], said.Version)
+		}
+	}
 	for _, ref := range sorted(going) {
 		said := w.statements[ref].Version
-		if said > 0 && said == w.newest(ref.Repository, nil).Version && said > w.newest(ref.Repository, going).Version {
+		if said == w.newest[ref.Repository].Version && said > remaining[ref.Repository] {
 			stays[ref] = "no other release that stays has the newest statement of withdrawn releases"
+			remaining[ref.Repository] = said
 			delete(going, ref)
 		}
 	}
@@ -77,7 +76,7 @@ func (w *world) withdrawal(ctx context.Context, r *Release) (why string, err err
 	if w.signing == nil {
 		return "", nil
 	}
-	if newest := w.newest(r.Record.Repository, nil); newest.Find(r.Record.Tag) != nil {
+	if newest := w.newest[r.Record.Repository]; newest.Find(r.Record.Tag) != nil {
 		return isWithdrawn, nil
 	}
 	for _, d := range r.Digests {

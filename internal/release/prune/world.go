@@ -30,13 +30,19 @@ type world struct {
 	pins    map[string]string             // digest of a base in a definition → the app
 	signing *state.Signing                // nil if nothing is signed
 
-	mu    sync.Mutex
-	tags  map[string]map[string]string // by repository, tag → digest; without the tags of attachments
-	lists map[string][]string          // by repository, tags of attachments
-	nodes map[string]*node             // by digest
+	mu     sync.Mutex
+	tags   map[string]map[string]string // by repository, tag → digest; without the tags of attachments
+	tagged map[place][]string           // the same tags, sorted, by what they point to
+	lists  map[place][]string           // tags of attachments, by what these are attached to
+	nodes  map[string]*node             // by digest
+	looked map[string]look              // by repository, when its tags were read last
 
 	statements map[catalog.Ref]state.Withdrawals // at the records of the selected variants
+	newest     map[string]state.Withdrawals      // the newest of these, by repository
 }
+
+// place is a digest in a repository.
+type place struct{ repository, digest string }
 
 // node is a manifest.
 type node struct {
@@ -52,8 +58,7 @@ var attachmentTag = regexp.MustCompile(`^sha256-([0-9a-f]{64})(\.[a-z]+)?$`)
 // read reads all tags of all repositories of the catalogue, and the manifests that they point
 // to.
 func (p *Pruner) read(ctx context.Context) (*world, error) {
-	w := &world{client: p.Registry, signing: p.Signing, statements: map[catalog.Ref]state.Withdrawals{}, records: map[catalog.Ref]*state.Record{}, pins: map[string]string{},
-		tags: map[string]map[string]string{}, lists: map[string][]string{}, nodes: map[string]*node{}}
+	w := newWorld(p.Registry, p.Signing)
 	for _, app := range p.Apps {
 		for _, component := range app.Components {
 			for _, digest := range component.Bases {
@@ -85,10 +90,24 @@ func (p *Pruner) read(ctx context.Context) (*world, error) {
 	if err := w.readAll(ctx, slices.Sorted(maps.Keys(repositories))); err != nil {
 		return nil, err
 	}
+	for repository, tags := range w.tags {
+		for _, tag := range slices.Sorted(maps.Keys(tags)) {
+			at := place{repository, tags[tag]}
+			w.tagged[at] = append(w.tagged[at], tag)
+		}
+	}
 	if err := w.readNamed(ctx); err != nil {
 		return nil, err
 	}
 	return w, w.readStatements(ctx, selected)
+}
+
+func newWorld(client *registry.Client, signing *state.Signing) *world {
+	return &world{
+		client: client, signing: signing, records: map[catalog.Ref]*state.Record{}, pins: map[string]string{},
+		tags: map[string]map[string]string{}, tagged: map[place][]string{}, lists: map[place][]string{}, nodes: map[string]*node{}, looked: map[string]look{},
+		statements: map[catalog.Ref]state.Withdrawals{}, newest: map[string]state.Withdrawals{},
+	}
 }
 
 // readAll reads repositories, several at a time.
@@ -104,8 +123,9 @@ func (w *world) readAll(ctx context.Context, repositories []string) error {
 		w.tags[repository] = map[string]string{}
 		w.mu.Unlock()
 		for _, tag := range all {
-			if attachmentTag.MatchString(tag) {
-				w.lists[repository] = append(w.lists[repository], tag)
+			if named := attachmentTag.FindStringSubmatch(tag); named != nil {
+				at := place{repository, "sha256:" + named[1]}
+				w.lists[at] = append(w.lists[at], tag)
 				continue
 			}
 			group.Go(func() error { return w.readTag(ctx, catalog.Ref{Repository: repository, Tag: tag}) })
@@ -240,16 +260,10 @@ func (w *world) release(ctx context.Context, ref catalog.Ref) (*Release, error) 
 // add adds a manifest and its attachments to a release. It returns when the newest attachment
 // was made, or zero if there is none or one has no time.
 func (w *world) add(ctx context.Context, r *Release, repository, digest, kind string) (made time.Time, err error) {
-	d := Digest{Repository: repository, Digest: digest, Kind: kind}
+	d := Digest{Repository: repository, Digest: digest, Kind: kind, Tags: w.tagged[place{repository, digest}]}
 	if n := w.nodes[digest]; n != nil {
 		d.Size = n.size
 	}
-	for tag, to := range w.tags[repository] {
-		if to == digest {
-			d.Tags = append(d.Tags, tag)
-		}
-	}
-	slices.Sort(d.Tags)
 	r.Digests = append(r.Digests, d)
 	subject, err := w.digest(repository, digest)
 	if err != nil {
@@ -272,11 +286,7 @@ func (w *world) add(ctx context.Context, r *Release, repository, digest, kind st
 
 // addTagged adds the lists of attachments, and the attachments, that tags name.
 func (w *world) addTagged(ctx context.Context, r *Release, repository string, subject name.Digest, age *date) error {
-	for _, tag := range w.lists[repository] {
-		named := attachmentTag.FindStringSubmatch(tag)
-		if "sha256:"+named[1] != subject.DigestStr() {
-			continue
-		}
+	for _, tag := range w.lists[place{repository, subject.DigestStr()}] {
 		found, err := w.client.Get(ctx, subject.Context().Tag(tag))
 		if err != nil {
 			return err
@@ -285,7 +295,7 @@ func (w *world) addTagged(ctx context.Context, r *Release, repository string, su
 			continue
 		}
 		r.Digests = append(r.Digests, Digest{Repository: repository, Digest: found.Digest.String(), Kind: "attachment", Tags: []string{tag}, Size: found.Size})
-		if named[2] != "" {
+		if attachmentTag.FindStringSubmatch(tag)[2] != "" {
 			age.addClassic(found.Content)
 		}
 	}
@@ -345,17 +355,15 @@ func (w *world) named(going map[catalog.Ref]*Release) map[string]string {
 			mark(n.base, why+", as a base,")
 		}
 	}
-	goes := func(ref catalog.Ref) bool {
-		for _, release := range going {
-			if release.Record.Tag == ref.Tag && slices.ContainsFunc(release.Digests, func(d Digest) bool { return d.Repository == ref.Repository }) {
-				return true
-			}
+	goes := map[catalog.Ref]bool{}
+	for _, release := range going {
+		for _, d := range release.Digests {
+			goes[catalog.Ref{Repository: d.Repository, Tag: release.Record.Tag}] = true
 		}
-		return false
 	}
 	for repository, tags := range w.tags {
 		for tag, digest := range tags {
-			if ref := (catalog.Ref{Repository: repository, Tag: tag}); !goes(ref) {
+			if ref := (catalog.Ref{Repository: repository, Tag: tag}); !goes[ref] {
 				mark(digest, "the tag "+ref.String())
 			}
 		}

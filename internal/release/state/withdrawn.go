@@ -104,7 +104,6 @@ func (w Withdrawals) check(ctx context.Context, client *registry.Client, referen
 	return &fault.Fault{Err: e, Fix: fix}
 }
 
-// CheckWithdrawn returns a *WithdrawnError, with its fix, if the release or image that a reference
 // CheckWithdrawn returns a *WithdrawnError, with its fix, if the release or image that a
 // reference names is withdrawn. It does not verify the release. Other errors are those of a
 // registry.
