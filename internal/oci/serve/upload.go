@@ -29,11 +29,17 @@ type uploads struct {
 type upload struct {
 	id, repo, path string
 
-	mu   sync.Mutex // held by the one request that works on it
-	size int64      // bytes in the file
+	mu      sync.Mutex // held by the one request that works on it
+	size    int64      // bytes in the file
+	touched time.Time  // end of the last request
 }
 
-const maxUploads = 256 // at once; no client has more
+const maxUploads = 256 // at once
+
+// minIdle is the time without a request after which an upload can be dropped for a new one.
+// Many clients at once, and one client that asks whether it may push to many repositories, have
+// more than maxUploads, of which they use few.
+var minIdle = time.Second
 
 var bodyTimeout = 2 * time.Minute // without a byte, until the server drops a request
 
@@ -71,19 +77,47 @@ func (u *uploads) removeFiles() error {
 	return err
 }
 
+// start begins an upload. The caller works on it: it holds its mu.
 func (u *uploads) start(repo string) (*upload, error) {
 	id := rand.Text()
 	up := &upload{id: id, repo: repo, path: filepath.Join(u.dir, id)}
+	up.mu.Lock()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.open) >= maxUploads {
-		return nil, errorf(http.StatusTooManyRequests, "TOOMANYREQUESTS", "%d uploads are open: finish or cancel them, or restart the server", maxUploads)
+		if err := u.dropIdle(); err != nil {
+			return nil, err
+		}
 	}
 	if err := os.WriteFile(up.path, nil, 0o644); err != nil {
 		return nil, err
 	}
 	u.open[id] = up
 	return up, nil
+}
+
+// dropIdle drops the upload that has waited the longest for a request. The caller holds mu.
+func (u *uploads) dropIdle() error {
+	var idle *upload
+	for _, up := range u.open {
+		if !up.mu.TryLock() {
+			continue
+		}
+		if time.Since(up.touched) < minIdle || idle != nil && !up.touched.Before(idle.touched) {
+			up.mu.Unlock()
+			continue
+		}
+		if idle != nil {
+			idle.mu.Unlock()
+		}
+		idle = up
+	}
+	if idle == nil {
+		return errorf(http.StatusTooManyRequests, "TOOMANYREQUESTS", "%d uploads are open: try again", maxUploads)
+	}
+	defer idle.mu.Unlock()
+	delete(u.open, idle.id)
+	return u.remove(idle)
 }
 
 func (u *uploads) get(repo, id string) (*upload, bool) {
@@ -101,6 +135,11 @@ func (u *uploads) forget(up *upload) error {
 	u.mu.Lock()
 	delete(u.open, up.id)
 	u.mu.Unlock()
+	return u.remove(up)
+}
+
+// remove removes the file of an upload.
+func (u *uploads) remove(up *upload) error {
 	err := os.Remove(up.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -109,6 +148,12 @@ func (u *uploads) forget(up *upload) error {
 		u.quota.used.Add(-up.size)
 	}
 	return err
+}
+
+// end ends a request that works on an upload.
+func (up *upload) end() {
+	up.touched = time.Now()
+	up.mu.Unlock()
 }
 
 func errUploadUnknown() error {
@@ -202,8 +247,7 @@ func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, name, _ str
 	if err != nil {
 		return err
 	}
-	up.mu.Lock()
-	defer up.mu.Unlock()
+	defer up.end()
 	if query.Has("digest") {
 		if err := s.finishUpload(w, r, up); err != nil {
 			return errors.Join(err, s.uploads.forget(up))
@@ -221,7 +265,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, name, id string)
 		return errUploadUnknown()
 	}
 	up.mu.Lock()
-	defer up.mu.Unlock()
+	defer up.end()
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		up.report(w, http.StatusNoContent)
