@@ -13,6 +13,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release/state"
 	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/withdrawn"
@@ -132,21 +133,34 @@ func (e *env) checkPublished(ctx context.Context, ws *workspace, o withdrawOptio
 	}
 	var published []string
 	for _, variant := range app.Variants {
-		tags, err := client.Tags(ctx, app.RecordRef(variant).Repository)
+		is, tags, err := lookForRelease(ctx, client, catalog.Ref{Repository: app.RecordRef(variant).Repository, Tag: o.tag})
 		if err != nil {
 			e.Warnf("cannot tell whether %s %s is published: %s", o.app, o.tag, err)
+		}
+		if is || err != nil {
 			return nil
 		}
 		published = append(published, tags...)
-	}
-	if slices.Contains(published, o.tag) {
-		return nil
 	}
 	wrong := fmt.Errorf("%s %s is not published in %s", o.app, o.tag, client)
 	if published = slices.Compact(state.ReleaseTags(published)); len(published) == 0 {
 		return &fault.Fault{Err: wrong, Fix: "withdraw a release that is: it has none of " + o.app}
 	}
 	return &fault.Fault{Err: wrong, Fix: "withdraw one that is: " + text.Enumerate(published, ", ", mostSuggested)}
+}
+
+// lookForRelease reports whether a release is published. If it is not, tags has all tags of its
+// repository.
+func lookForRelease(ctx context.Context, client *registry.Client, ref catalog.Ref) (is bool, tags []string, err error) {
+	tag, err := client.Tag(ref)
+	if err != nil {
+		return false, nil, err
+	}
+	if _, err = client.Head(ctx, tag); !errors.Is(err, registry.ErrNotFound) {
+		return err == nil, nil, err
+	}
+	tags, err = client.Tags(ctx, ref.Repository)
+	return false, tags, err
 }
 
 // mostSuggested is how many releases an error names.
