@@ -153,8 +153,7 @@ func (a *attacked) attach(kind string, annotations map[string]string, blobs ...v
 	}
 }
 
-// verify runs the program and returns its peak memory in bytes. The value that the kernel
-// returns after its end may be that of this process.
+// verify runs the program and returns its peak memory in bytes.
 func (a *attacked) verify() (code int, said string, peak int64) {
 	a.Helper()
 	programs, err := testkit.Programs()
@@ -165,6 +164,13 @@ func (a *attacked) verify() (code int, said string, peak int64) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	a.must(cmd.Start())
+	peak = waitForPeak(cmd)
+	return cmd.ProcessState.ExitCode(), out.String(), peak
+}
+
+// waitForPeak waits until a command ends, and returns its peak memory in bytes. The value that
+// the kernel returns after its end may be that of this process.
+func waitForPeak(cmd *exec.Cmd) (peak int64) {
 	ended := make(chan struct{})
 	go func() {
 		_ = cmd.Wait()
@@ -180,7 +186,7 @@ func (a *attacked) verify() (code int, said string, peak int64) {
 		}
 		select {
 		case <-ended:
-			return cmd.ProcessState.ExitCode(), out.String(), peak
+			return peak
 		case <-time.After(3 * time.Millisecond):
 		}
 	}

@@ -109,12 +109,14 @@ func makeOlder(t *testing.T, prefix string, repositories ...string) {
 	}
 }
 
+func monthAgo() string { return time.Now().Add(-30 * 24 * time.Hour).UTC().Format(time.RFC3339) }
+
 // older writes an attachment with an older date.
 func older(t *testing.T, client *registry.Client, list name.Tag, attachment *v1.Descriptor) {
 	t.Helper()
 	const created = "org.opencontainers.image.created"
 	was := attachment.Annotations[created]
-	at := time.Now().Add(-30 * 24 * time.Hour).UTC().Format(time.RFC3339)
+	at := monthAgo()
 	got, err := client.Get(t.Context(), list.Context().Digest(attachment.Digest.String()))
 	check(t, err)
 	content := strings.Replace(string(got.Content), was, at, 1)
