@@ -3,9 +3,7 @@ package nix
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"os"
@@ -13,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/file"
-	"github.com/libresh/libre/internal/private"
 )
 
 // declaredInput is an input of flake.nix.
@@ -39,9 +36,8 @@ func (n *Nix) declaredInputs(ctx context.Context, dir string) ([]declaredInput, 
 		return nil, err
 	}
 	var declared []declaredInput
-	sum := sha256.Sum256([]byte(declaredNix + "\n" + dir + "\n" + string(text)))
-	cache := filepath.Join(n.OutcomeDir, "inputs-"+hex.EncodeToString(sum[:16])+".json")
-	if cached, err := private.Read(cache); n.OutcomeDir != "" && err == nil && json.Unmarshal(cached, &declared) == nil {
+	dependsOn := declaredNix + "\n" + dir + "\n" + string(text)
+	if n.recall("inputs", dependsOn, &declared) {
 		return declared, nil
 	}
 	read := n.command(ctx, call{program: "nix-instantiate", operation: []string{"--eval"}, arguments: []string{"-"}, flags: []string{"--strict", "--json", "--readonly-mode",
@@ -59,8 +55,6 @@ func (n *Nix) declaredInputs(ctx context.Context, dir string) ([]declaredInput, 
 	for i := range declared {
 		declared[i].Line = max(1, declared[i].Line-strings.Count(declaredNix, "\n"))
 	}
-	if content, err := json.Marshal(declared); n.OutcomeDir != "" && err == nil && private.Folder(n.OutcomeDir) == nil {
-		_ = private.Replace(cache, content)
-	}
+	n.remember("inputs", dependsOn, declared)
 	return declared, nil
 }

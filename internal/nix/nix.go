@@ -210,10 +210,34 @@ func lastError(log string) string {
 	return sourcePath.ReplaceAllString(message, "")
 }
 
-// Version returns the output of `nix --version`, such as "nix (Nix) 2.8.0".
+// Version returns the output of `nix --version`, such as "nix (Nix) 2.8.0". It is cached for a
+// binary; a script may start another Nix each time.
 func (n *Nix) Version(ctx context.Context) (string, error) {
-	out, err := n.run(ctx, "running nix --version", call{program: "nix", operation: []string{"--version"}})
-	return strings.TrimSpace(string(out)), err
+	asked := call{program: "nix", operation: []string{"--version"}}
+	path := n.command(ctx, asked).Path
+	program, err := identity(path)
+	known := err == nil && !isScript(path)
+	var version string
+	if known && n.recall("version", program, &version) {
+		return version, nil
+	}
+	out, err := n.run(ctx, "running nix --version", asked)
+	if version = strings.TrimSpace(string(out)); err == nil && known {
+		n.remember("version", program, version)
+	}
+	return version, err
+}
+
+// isScript reports whether a program begins like a script, or cannot be read.
+func isScript(program string) bool {
+	f, err := os.Open(program)
+	if err != nil {
+		return true
+	}
+	defer f.Close()
+	start := make([]byte, 2)
+	_, err = io.ReadFull(f, start)
+	return err != nil || string(start) == "#!"
 }
 
 // Supported reports whether a version, as Version returns it, is 2.8 or newer. Lix and

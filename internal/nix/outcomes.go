@@ -43,15 +43,11 @@ func (n *Nix) evaluation(ctx context.Context, cmd *exec.Cmd) *evaluation {
 		return nil
 	}
 	sum := sha256.New()
-	program, err := filepath.EvalSymlinks(cmd.Path)
+	program, err := identity(cmd.Path)
 	if err != nil {
 		return nil
 	}
-	info, err := os.Stat(program)
-	if err != nil {
-		return nil
-	}
-	fmt.Fprintf(sum, "1 %q %d %d %q\n", program, info.Size(), info.ModTime().UnixNano(), cmd.Args[1:])
+	fmt.Fprintf(sum, "1 %s %q\n", program, cmd.Args[1:])
 	for _, variable := range slices.Sorted(slices.Values(cmd.Env)) {
 		if strings.HasPrefix(variable, "NIX_") {
 			fmt.Fprintf(sum, "%q\n", variable)
@@ -63,6 +59,19 @@ func (n *Nix) evaluation(ctx context.Context, cmd *exec.Cmd) *evaluation {
 	}
 	sum.Write(flake.sum)
 	return &evaluation{hex.EncodeToString(sum.Sum(nil)), flake}
+}
+
+// identity returns a text that changes when a program is replaced.
+func identity(path string) (string, error) {
+	program, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(program)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%q %d %d", program, info.Size(), info.ModTime().UnixNano()), nil
 }
 
 // loadOutcome returns the cached outcome of an evaluation.
