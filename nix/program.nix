@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "man" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-h+mGrAHDxwZeRDxrfJ4lqoQSWpxaThUcNRfSB0816tU=";
+  vendorHash = "sha256-2fNv1DicqmSMzzE1/DkZ9FFi7QJ8EFIB+pnwnIGS9nI=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

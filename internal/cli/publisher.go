@@ -29,11 +29,18 @@ func (ws *workspace) builder(ctx context.Context, output string) (*build.Builder
 		return nil, err
 	}
 	return &build.Builder{
-		Nix: ws.nix, Catalogue: catalogue, Engine: ws.settings.Engine,
+		Nix: ws.nix, Catalogue: catalogue, Engine: ws.engine(),
 		Steps: ws.steps(), Storage: ws.settings.Limits.Storage,
 		Output: output, CacheDir: ws.cacheDir, LogDir: ws.logDir(), Jobs: 1,
 		Creator: ws.settings.SBOM.Creator, Published: ws.published,
 	}, nil
+}
+
+// engine returns the settings of what builds Containerfiles.
+func (ws *workspace) engine() containerfile.Choice {
+	choice := ws.settings.Engine
+	choice.BuildKit.Registries = registry.NewReader(ws.clientOptions(false))
+	return choice
 }
 
 // steps returns the settings of Containerfiles' build steps.

@@ -190,7 +190,7 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*publis
 	builder.Jobs, builder.FailFast = max(o.jobs, 1), o.failFast
 	publisher.DryRun, publisher.Force, publisher.Resign, reader.Deep = o.dryRun, o.force, o.resign, o.deep
 	publisher.BuildInfo = sync.OnceValues(func() (publish.BuildInfo, error) {
-		info, err := publish.ReadBuildInfo(ctx, ws.nix, builder.Catalogue, ws.dir, ws.packageSet, ws.settings.Engine, version)
+		info, err := publish.ReadBuildInfo(ctx, ws.nix, builder.Catalogue, ws.dir, ws.packageSet, version, builder.Engine)
 		info.NoGate = o.noGate
 		return info, err
 	})

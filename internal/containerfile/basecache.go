@@ -29,9 +29,9 @@ func (b *Builder) KeepFor(unused time.Duration) { b.storage.keep = unused }
 func (s *storage) keepFor() time.Duration { return cmp.Or(s.keep, defaultKeep) }
 
 // Unused returns about how many bytes Clean frees: bases, and storages of other engines. docker
-// manages its own storage.
+// and buildkit manage their own storage.
 func (b *Builder) Unused(ctx context.Context) (int64, error) {
-	if b.engine.Name == "docker" {
+	if b.engine.keepsImages() {
 		return 0, nil
 	}
 	if err := b.storage.open(ctx); err != nil {
@@ -47,7 +47,7 @@ func (b *Builder) Unused(ctx context.Context) (int64, error) {
 // Clean removes leftovers of killed builds, expired bases and unused storages. It removes
 // nothing during a build.
 func (b *Builder) Clean(ctx context.Context) error {
-	if b.engine.Name == "docker" {
+	if b.engine.keepsImages() {
 		return nil
 	}
 	err := b.storage.open(ctx)

@@ -32,7 +32,7 @@ func (b *Builder) fetchAll(engine backend, j *job) ([]ResolvedBase, error) {
 	j.path = filepath.Join(j.tmp, "Containerfile")
 	rewritten, err := j.file.rewrite(j.plan, b.engine.Name, func(base Base) fetched {
 		f := have[base.image()]
-		if strings.HasPrefix(f.context, "oci-layout:") {
+		if strings.HasPrefix(f.context, inLayout) {
 			j.named[f.from] = f.context
 		}
 		return f

@@ -23,7 +23,7 @@ CMD ["/bin/sh"]
 func BenchmarkConfined(b *testing.B) {
 	testkit.RequireRoot(b)
 	testkit.Require(b, "buildah", "busybox", "runc", "slirp4netns")
-	e, err := Detect(b.Context(), "buildah")
+	e, err := Detect(b.Context(), Choice{Name: "buildah"})
 	if err != nil {
 		b.Fatal(err)
 	}

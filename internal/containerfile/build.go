@@ -23,7 +23,7 @@ type Request struct {
 	Bases     map[string]Origin // by image name after expansion, in any spelling; without a tag it matches any; the most exact key wins
 	Platform  string            // OS/ARCH[/VARIANT]; "" is linux on this machine's architecture
 	Timestamp int64             // seconds since 1970: the time of every file and of the image
-	NoCache   bool              // docker: run every step again; buildah and podman always do
+	NoCache   bool              // docker and buildkit: run every step again; buildah and podman always do
 	Work      string            // a folder of the caller, on a disk with space for the image; Result.Layout is below it
 	Log       string            // path of the build log
 
@@ -36,8 +36,8 @@ type Request struct {
 	// which takes about as long as an import. Build returns its error.
 	OnResult func(Result) error
 
-	// Cache is the namespace of the build's cache mounts in docker, which keeps them
-	// between builds. With buildah and podman each build starts with empty ones.
+	// Cache is the namespace of the build's cache mounts in docker and buildkit, which keep
+	// them between builds. With buildah and podman each build starts with empty ones.
 	Cache string
 	App   string // the app of the Containerfile, which Secret.Apps must list
 	Steps
@@ -106,7 +106,7 @@ type lookup struct {
 }
 
 // NewBuilder makes a Builder that keeps the bases of buildah and podman below dir;
-// docker keeps them itself.
+// docker and buildkit keep them themselves.
 func NewBuilder(e Engine, dir string) *Builder {
 	if absolute, err := filepath.Abs(dir); err == nil {
 		dir = absolute // confine.sh changes the working directory
@@ -114,7 +114,7 @@ func NewBuilder(e Engine, dir string) *Builder {
 	return &Builder{engine: e, storage: &storage{engine: e, dir: dir}, bases: map[Base]*lookup{}}
 }
 
-// backend abstracts over buildah and podman on one side, and docker on the other.
+// backend abstracts over buildah and podman, docker, and buildkit.
 type backend interface {
 	// check reports everything that the engine does not support, before a fetch.
 	check(j *job) error
@@ -217,8 +217,11 @@ func (j *job) makeFolders() (err error) {
 
 // start prepares the engine for a job; end unlocks and cleans its storage.
 func (b *Builder) start(ctx context.Context, j *job) (_ backend, end func(), err error) {
-	if b.engine.Name == "docker" {
+	switch b.engine.Name {
+	case "docker":
 		return docker{b.engine, j.out, j.tmp}, func() {}, nil
+	case "buildkit":
+		return buildKit{b.engine, j.out}, func() {}, nil
 	}
 	if err := b.storage.open(ctx); err != nil {
 		return nil, nil, err

@@ -70,7 +70,15 @@ func (c *confinement) String() string {
 // Confinement describes how steps are isolated from this machine, and, if they have no
 // network, why. The error says what is missing and has a fix.
 func (b *Builder) Confinement(ctx context.Context) (how, offline string, err error) {
-	if b.engine.Name == "docker" {
+	switch b.engine.Name {
+	case "buildkit":
+		facts, err := b.engine.facts(ctx)
+		if err != nil {
+			return "", "", err
+		}
+		how, err = b.engine.isolation(facts)
+		return how, "", err
+	case "docker":
 		out, err := newOutput(ctx, "", nil)
 		if err != nil {
 			return "", "", err

@@ -227,7 +227,7 @@ func (c containers) build(j *job) error {
 	if err != nil {
 		return err
 	}
-	ch, err := c.buildChild(j, iid, agents)
+	ch, err := c.buildChild(j, iid, sshFlags(agents))
 	if err != nil {
 		end()
 		return err

@@ -30,8 +30,11 @@ func (d docker) child(args ...string) child {
 	return child{path: d.engine.Path, args: args, env: append(environment(), "TMPDIR="+d.tmp)}
 }
 
-// fetch only returns the reference of a base: BuildKit fetches it by digest itself.
-func (d docker) fetch(b Base, o Origin) (fetched, error) {
+// fetch only returns the reference of a base.
+func (d docker) fetch(b Base, o Origin) (fetched, error) { return referTo(b, o) }
+
+// referTo returns how BuildKit finds a base, which it fetches by digest itself.
+func referTo(b Base, o Origin) (fetched, error) {
 	if o.Layout != "" {
 		p, err := findImage(o.Layout, o.Ref, b.Platform)
 		if err != nil {
@@ -39,7 +42,7 @@ func (d docker) fetch(b Base, o Origin) (fetched, error) {
 		}
 		return fetched{
 			from:    "libre-base-" + p.top.Digest.Hex,
-			context: "oci-layout://" + p.layout.Dir() + "@" + p.top.Digest.String(),
+			context: inLayout + p.layout.Dir() + "@" + p.top.Digest.String(),
 			digest:  p.top.Digest.String(),
 		}, nil
 	}
@@ -48,8 +51,15 @@ func (d docker) fetch(b Base, o Origin) (fetched, error) {
 		return fetched{}, err
 	}
 	name := ref.byDigest(o.Digest)
-	return fetched{from: name, context: "docker-image://" + name, digest: o.Digest}, nil
+	return fetched{from: name, context: inRegistry + name, digest: o.Digest}, nil
 }
+
+// Named contexts that are images begin with these; others are folders.
+// https://docs.docker.com/reference/cli/docker/buildx/build/#build-context
+const (
+	inLayout   = "oci-layout://"
+	inRegistry = "docker-image://"
+)
 
 func (d docker) resolve(b Base, r reference) (string, error) {
 	// buildx 0.13 prints a table for any template that begins with .Manifest.
@@ -169,15 +179,8 @@ func (d docker) build(j *job) error {
 	if err := j.dropProxyArguments(); err != nil {
 		return err
 	}
-	if j.ignore != "" {
-		// BuildKit looks for it beside the file.
-		data, err := os.ReadFile(j.ignore)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(j.path+".dockerignore", data, 0o644); err != nil {
-			return err
-		}
+	if err := j.placeIgnoreFile(); err != nil {
+		return err
 	}
 	secrets, variables := j.secretFlags()
 	agents, _, end, err := j.serveAgents("", os.Geteuid())
@@ -185,7 +188,7 @@ func (d docker) build(j *job) error {
 		return err
 	}
 	defer end()
-	ch := d.child(d.buildArgs(j, slices.Concat(secrets, agents))...)
+	ch := d.child(d.buildArgs(j, slices.Concat(secrets, sshFlags(agents)))...)
 	ch.env = slices.Concat(slices.DeleteFunc(ch.env, isProxy), variables, j.proxy.variables())
 	if err := run(ch, d.out); err != nil {
 		failed := failure("build", d.out, err)
@@ -199,6 +202,18 @@ func (d docker) build(j *job) error {
 		return fmt.Errorf("docker buildx wrote no image to %s", j.layout)
 	}
 	return nil
+}
+
+// placeIgnoreFile writes the ignore file beside the Containerfile, where BuildKit looks for it.
+func (j *job) placeIgnoreFile() error {
+	if j.ignore == "" {
+		return nil
+	}
+	data, err := os.ReadFile(j.ignore)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(j.path+".dockerignore", data, 0o644)
 }
 
 // buildArgs returns the command line of a build. flags are the flags for secrets and agents.

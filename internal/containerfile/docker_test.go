@@ -138,10 +138,15 @@ func TestVulnerableDockerIsRefused(t *testing.T) {
 // The same attacks fail with docker's own daemon. Features that libre refuses are named.
 func TestDockerStepsCannotEscape(t *testing.T) {
 	testkit.Docker(t, true)
-	e, err := Detect(t.Context(), "docker")
+	e, err := Detect(t.Context(), Choice{Name: "docker"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	stepsCannotEscape(t, e)
+}
+
+// stepsCannotEscape attacks this machine from the steps of a daemon.
+func stepsCannotEscape(t *testing.T, e Engine) {
 	p := &place{t: t, dir: t.TempDir()}
 	self, err := os.Executable()
 	if err != nil {
@@ -196,7 +201,7 @@ func TestDockerStepsCannotEscape(t *testing.T) {
 // cannot build: both errors have a fix.
 func TestUnusableDockerHasAFix(t *testing.T) {
 	testkit.Docker(t, false)
-	e, err := Detect(t.Context(), "docker")
+	e, err := Detect(t.Context(), Choice{Name: "docker"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +229,7 @@ func TestUnusableDockerHasAFix(t *testing.T) {
 func TestDockerThatEndsIsOneClearLine(t *testing.T) {
 	daemon := testkit.Docker(t, true)
 	testkit.Require(t, "busybox")
-	e, err := Detect(t.Context(), "docker")
+	e, err := Detect(t.Context(), Choice{Name: "docker"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,11 +15,12 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-// Engine is a program that builds images.
+// Engine builds images: a program, or BuildKit's daemon.
 type Engine struct {
-	Name    string // buildah, podman or docker
-	Path    string // absolute
-	Version string // as --version prints it: 1.28.2
+	Name     string   // buildah, podman, docker or buildkit
+	Path     string   // of the program, absolute
+	Version  string   // as --version prints it: 1.28.2
+	BuildKit BuildKit // for buildkit
 }
 
 func (e Engine) String() string { return e.Name + " " + e.Version }
@@ -41,13 +42,22 @@ var tools = []tool{
 	{"docker", [2]int{23, 0}, "see https://docs.docker.com/engine/install/"},
 }
 
-// Detect finds the engine want: buildah, podman or docker. "" means the first usable one;
-// "none" is always an error. The error says what to install.
-func Detect(ctx context.Context, want string) (Engine, error) {
+// Choice says which engine to use.
+type Choice struct {
+	Name     string   // buildah, podman, docker or buildkit; "" is the first program that is usable, "none" is none
+	BuildKit BuildKit // for buildkit
+}
+
+// Detect finds the chosen engine. The error says what to install.
+func Detect(ctx context.Context, choice Choice) (Engine, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	if want == "none" {
+	want := choice.Name
+	switch want {
+	case "none":
 		return Engine{}, errors.New("engine is set to none: build Containerfile images on a machine with an engine, and copy dist")
+	case "buildkit":
+		return choice.BuildKit.detect(ctx)
 	}
 	var unusable []string
 	known := false
@@ -68,7 +78,7 @@ func Detect(ctx context.Context, want string) (Engine, error) {
 		}
 	}
 	if !known {
-		return Engine{}, fmt.Errorf("unknown engine %q: expected buildah, podman, docker or none", want)
+		return Engine{}, fmt.Errorf("unknown engine %q: expected buildah, podman, docker, buildkit or none", want)
 	}
 	why := ""
 	if len(unusable) > 0 {
@@ -129,6 +139,10 @@ func (e Engine) atLeast(v [2]int) bool {
 	}
 	return have[0] > v[0] || have[0] == v[0] && have[1] >= v[1]
 }
+
+// keepsImages reports whether the engine has a daemon that keeps bases, and cleans them up by its
+// own rules.
+func (e Engine) keepsImages() bool { return e.Name == "docker" || e.Name == "buildkit" }
 
 func (e Engine) tool() tool {
 	for _, t := range tools {

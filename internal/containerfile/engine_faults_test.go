@@ -27,7 +27,7 @@ func TestNextBuildCompletesWhatAnEngineFailed(t *testing.T) {
 		wrapper := filepath.Join(t.TempDir(), e.Name)
 		build := func(path, dir string) (err error) {
 			req := request(t, write(t, map[string]string{"Containerfile": "FROM base\nRUN busybox true\n"}), map[string]Origin{"base": {Layout: base}})
-			_, err = NewBuilder(Engine{e.Name, path, e.Version}, dir).Build(t.Context(), req)
+			_, err = NewBuilder(Engine{Name: e.Name, Path: path, Version: e.Version}, dir).Build(t.Context(), req)
 			return err
 		}
 		for _, operation := range []string{"pull", "inspect", "build", "push"} {

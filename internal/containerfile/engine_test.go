@@ -29,7 +29,7 @@ func TestDetect(t *testing.T) {
 		{name: "no buildx", install: map[string]string{"docker": "Docker version 28.2.2, build e6534b4", "nobuildx": ""},
 			err: "no engine to build Containerfiles (docker 28.2.2 has no buildx); apt-get install buildah runc slirp4netns"},
 		{name: "none", want: "none", install: map[string]string{"buildah": "buildah version 1.40.0"}, err: "engine is set to none: build Containerfile images on a machine with an engine, and copy dist"},
-		{name: "unknown", want: "kaniko", err: `unknown engine "kaniko": expected buildah, podman, docker or none`},
+		{name: "unknown", want: "kaniko", err: `unknown engine "kaniko": expected buildah, podman, docker, buildkit or none`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -43,7 +43,7 @@ func TestDetect(t *testing.T) {
 				}
 			}
 			t.Setenv("PATH", dir)
-			e, err := Detect(context.Background(), tt.want)
+			e, err := Detect(context.Background(), Choice{Name: tt.want})
 			if errorText(err) != tt.err {
 				t.Errorf("error %v, want %s", err, tt.err)
 			}

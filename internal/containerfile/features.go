@@ -67,6 +67,10 @@ func only(major, minor int) map[string][2]int { return map[string][2]int{"docker
 
 // missingIn reports whether an engine lacks the feature.
 func (f feature) missingIn(e Engine) bool {
+	if e.Name == "buildkit" { // docker has BuildKit
+		_, ok := f.since["docker"]
+		return !ok
+	}
 	first, ok := f.since[e.Name]
 	return !ok || !e.atLeast(first)
 }

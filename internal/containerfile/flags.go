@@ -14,9 +14,10 @@ import (
 // --link makes a layer independent of those below, which only helps a build cache.
 // buildah and podman build without one.
 var ignoredFlags = map[string]*regexp.Regexp{
-	"buildah": regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
-	"podman":  regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
-	"docker":  regexp.MustCompile(`^--security=sandbox$`),
+	"buildah":  regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
+	"podman":   regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
+	"docker":   regexp.MustCompile(`^--security=sandbox$`),
+	"buildkit": regexp.MustCompile(`^--security=sandbox$`),
 }
 
 // dropIgnoredFlags drops these flags from the commands of stages, on any of their lines.

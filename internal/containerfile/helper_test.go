@@ -28,7 +28,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, e Engine)) {
 	for _, name := range []string{"buildah", "podman"} {
 		t.Run(name, func(t *testing.T) {
 			testkit.Require(t, name, "busybox")
-			e, err := Detect(context.Background(), name)
+			e, err := Detect(context.Background(), Choice{Name: name})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -297,7 +297,7 @@ func withEngines(t *testing.T, test func(t *testing.T, e Engine)) {
 	eachEngine(t, test)
 	t.Run("docker", func(t *testing.T) {
 		testkit.Docker(t, true)
-		e, err := Detect(t.Context(), "docker")
+		e, err := Detect(t.Context(), Choice{Name: "docker"})
 		if err != nil {
 			t.Fatal(err)
 		}

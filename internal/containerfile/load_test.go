@@ -22,7 +22,7 @@ import (
 // The test's folder has the user's own storage.
 func TestLoad(t *testing.T) {
 	testkit.Require(t, "podman", "busybox")
-	e, err := Detect(context.Background(), "podman")
+	e, err := Detect(context.Background(), Choice{Name: "podman"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,10 +106,14 @@ func (f *File) plan(u Use) (*plan, error) {
 func (f *File) root(p *plan) *Base {
 	at := p.target
 	for p.from[at].stage != nil {
-		line := p.from[at].stage.line
-		at = slices.IndexFunc(f.stages, func(s stage) bool { return s.line == line })
+		at = f.stageAt(p.from[at].stage.line)
 	}
 	return p.from[at].base
+}
+
+// stageAt finds the stage whose FROM is at a line.
+func (f *File) stageAt(line int) int {
+	return slices.IndexFunc(f.stages, func(s stage) bool { return s.line == line })
 }
 
 // stageBefore finds the last stage with a name among the first n, or -1. Like BuildKit and

@@ -63,7 +63,7 @@ func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte,
 			out[i] = from.ReplaceAllString(out[i], "${1}"+s.as+"${2}")
 		}
 	}
-	if engine != "docker" {
+	if engine == "buildah" || engine == "podman" {
 		if err := f.writeShells(out, p, base); err != nil {
 			return nil, err
 		}

@@ -283,10 +283,15 @@ func TestInvalidSSHAgentsAreRefused(t *testing.T) {
 // Docker's client gets secrets and agents by the same flags.
 func TestDockerStepsGetTheirSecrets(t *testing.T) {
 	testkit.Docker(t, true)
-	e, err := Detect(t.Context(), "docker")
+	e, err := Detect(t.Context(), Choice{Name: "docker"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	stepsGetTheirSecrets(t, e)
+}
+
+// stepsGetTheirSecrets builds with secrets and a key, of which nothing stays.
+func stepsGetTheirSecrets(t *testing.T, e Engine) {
 	p := &place{t: t, dir: t.TempDir(), u: builderUser{uid: os.Geteuid()}}
 	_, key := newKey(t, "")
 	var o order

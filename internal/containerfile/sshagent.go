@@ -17,12 +17,12 @@ import (
 
 // serveAgents opens a socket for each agent that the file requests, in a new folder below
 // dir that belongs to owner. Each socket serves a private key, or forwards to an agent of
-// this machine, which a confined engine cannot reach itself. Clients can sign and list
-// public keys, nothing else. end closes the sockets.
+// this machine, which a confined engine cannot reach itself. Clients can sign and list public
+// keys, nothing else. sockets has the paths by id; end closes the sockets.
 //
 // buildah opens sockets in its temporary folder, and the path of a socket is limited to
 // 107 bytes: variables has a short path for that folder.
-func (j *job) serveAgents(dir string, owner int) (flags, variables []string, end func(), err error) {
+func (j *job) serveAgents(dir string, owner int) (sockets map[string]string, variables []string, end func(), err error) {
 	if len(j.agents) == 0 {
 		return nil, nil, func() {}, nil
 	}
@@ -42,6 +42,7 @@ func (j *job) serveAgents(dir string, owner int) (flags, variables []string, end
 		end()
 		return nil, nil, nil, err
 	}
+	sockets = map[string]string{}
 	for i, id := range slices.Sorted(maps.Keys(j.agents)) {
 		ask, err := agentFor(j.agents[id])
 		if err != nil {
@@ -56,13 +57,22 @@ func (j *job) serveAgents(dir string, owner int) (flags, variables []string, end
 		}
 		listeners = append(listeners, l)
 		go serveAgent(l, ask)
-		flags = append(flags, "--ssh="+id+"="+path)
+		sockets[id] = path
 	}
 	if err := chownAll(folder, owner); err != nil {
 		end()
 		return nil, nil, nil, err
 	}
-	return flags, []string{"TMPDIR=" + short}, end, nil
+	return sockets, []string{"TMPDIR=" + short}, end, nil
+}
+
+// sshFlags returns the flags of "build" for the sockets of agents, by id.
+func sshFlags(sockets map[string]string) []string {
+	var flags []string
+	for _, id := range slices.Sorted(maps.Keys(sockets)) {
+		flags = append(flags, "--ssh="+id+"="+sockets[id])
+	}
+	return flags
 }
 
 // agentFor makes an agent for a private key in PEM, or connects to the agent at the path

@@ -276,7 +276,7 @@ func layersOf(m *v1.Manifest) func(func(v1.Hash) bool) {
 // With docker, build.ca is an error.
 func TestDockerStepsUseProxy(t *testing.T) {
 	testkit.Docker(t, true)
-	e, err := Detect(t.Context(), "docker")
+	e, err := Detect(t.Context(), Choice{Name: "docker"})
 	if err != nil {
 		t.Fatal(err)
 	}

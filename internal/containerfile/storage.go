@@ -289,7 +289,7 @@ func (s *storage) clean(ctx context.Context) {
 
 // remove removes a folder, which may have files of a rootless engine's other users.
 func (s *storage) remove(dir string) {
-	if os.RemoveAll(dir) == nil || os.Geteuid() == 0 || s.engine.Name == "docker" {
+	if os.RemoveAll(dir) == nil || os.Geteuid() == 0 || s.engine.keepsImages() {
 		return
 	}
 	if out, err := newOutput(context.Background(), "", nil); err == nil {

@@ -13,11 +13,11 @@ import (
 // engine checks the configured engine, or looks for any, and tests how it isolates build steps.
 func (s Subject) engine(ctx context.Context) []Check {
 	const name = "engine"
-	configured := s.Settings.Engine
+	configured := s.Settings.Engine.Name
 	if configured == "none" {
 		return []Check{{Name: name, State: Note, Found: "none: Containerfiles are not built here"}}
 	}
-	engine, err := containerfile.Detect(ctx, configured)
+	engine, err := containerfile.Detect(ctx, s.Settings.Engine)
 	if err == nil {
 		return []Check{knownEngine(engine), s.isolation(ctx, engine)}
 	}

@@ -52,7 +52,7 @@ func TestFixIsNotPartOfTheReason(t *testing.T) {
 		{"", map[string]string{"podman": "podman version 3.4.0"}, Check{State: Note, Found: "no engine to build Containerfiles (podman 3.4.0 is too old: 4.3 or newer is needed) (for Containerfile components)", Fix: buildah}},
 	} {
 		programs(c.installed)
-		got := Subject{Settings: &settings.Settings{Engine: c.configured}}.engine(t.Context())[0]
+		got := Subject{Settings: &settings.Settings{Engine: containerfile.Choice{Name: c.configured}}}.engine(t.Context())[0]
 		if got.State != c.want.State || got.Found != c.want.Found || got.Fix != c.want.Fix {
 			t.Errorf("%q, %s: %+v", c.configured, c.installed, got)
 		}

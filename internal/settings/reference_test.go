@@ -43,6 +43,7 @@ func nested(s *Settings) map[string][]key {
 		"build.secrets.NAME":    secretKeys(&containerfile.Secret{}),
 		"build.ssh":             {{name: "NAME", expected: "environment or file, and apps"}},
 		"build.ssh.NAME":        secretKeys(&containerfile.Secret{}),
+		"buildkit":              buildKitKeys(&s.Engine.BuildKit),
 		"cache":                 s.Cache.keys(),
 		"layers":                s.Layers.keys(),
 		"licenses":              licenseKeys(&s.Licenses),

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/license"
@@ -23,23 +24,23 @@ const File = "libre.yaml"
 // Settings are the settings of libre.yaml, overridden by the environment. Settings that are not
 // set are zero.
 type Settings struct {
-	Registry   string              // REGISTRY[/NAMESPACE] of the images
-	CopyTo     []string            // registries that get copies of releases
-	AlsoTag    []string            // moving tags of each release
-	Forge      string              // github, forgejo or gitlab, for pull requests; if empty, the URL of origin decides
-	Groups     map[string][]string // @name → selections
-	PackageSet string              // nixpkgs or host; empty is nixpkgs
-	Engine     string              // buildah, podman, docker or none; if empty, found automatically
-	Build      Build               // how Containerfiles are built
-	Cache      Cache               // receives built outputs
-	Layers     Layers              // of all images
-	Limits     Limits              // of what libre accepts from others
-	Scan       Scan                // for known vulnerabilities
-	CA         *web.Authorities    // for registries and forges, besides the system's; nil for none
-	Run        Run                 // how apps are run on this machine
-	SBOM       SBOM                // what the SBOMs of the catalogue contain
-	Sign       Sign                // how images are signed, or none
-	Licenses   license.Policy      // of the components of images
+	Registry   string               // REGISTRY[/NAMESPACE] of the images
+	CopyTo     []string             // registries that get copies of releases
+	AlsoTag    []string             // moving tags of each release
+	Forge      string               // github, forgejo or gitlab, for pull requests; if empty, the URL of origin decides
+	Groups     map[string][]string  // @name → selections
+	PackageSet string               // nixpkgs or host; empty is nixpkgs
+	Engine     containerfile.Choice // of what builds Containerfiles
+	Build      Build                // how Containerfiles are built
+	Cache      Cache                // receives built outputs
+	Layers     Layers               // of all images
+	Limits     Limits               // of what libre accepts from others
+	Scan       Scan                 // for known vulnerabilities
+	CA         *web.Authorities     // for registries and forges, besides the system's; nil for none
+	Run        Run                  // how apps are run on this machine
+	SBOM       SBOM                 // what the SBOMs of the catalogue contain
+	Sign       Sign                 // how images are signed, or none
+	Licenses   license.Policy       // of the components of images
 }
 
 // Registries returns the registries that the catalogue publishes to. libre reads from the

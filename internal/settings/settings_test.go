@@ -61,7 +61,7 @@ sign:
 	all := []string{"docs", "*/*/lyon"}
 	want := &Settings{
 		Registry: "localhost:5000/coop", CopyTo: []string{"mirror.example/coop", "[::1]:5000"}, AlsoTag: []string{"{major}.{minor}", "latest", "5"},
-		Forge: "forgejo", Groups: map[string][]string{"public": all, "same": all}, PackageSet: "host", Engine: "podman",
+		Forge: "forgejo", Groups: map[string][]string{"public": all, "same": all}, PackageSet: "host", Engine: containerfile.Choice{Name: "podman"},
 		Sign: Sign{Config: sign.Config{Format: sign.Classic, Key: "env://KEY", PublicKeys: []sign.PublicKey{{File: filepath.Join(dir, "keys/cosign.pub")}}}},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -180,8 +180,8 @@ func TestLicensePolicyIsRead(t *testing.T) {
 
 func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 	for text, want := range map[string]string{
-		"\nengine: dokcer":          `libre.yaml:2: engine is "dokcer", expected buildah, podman, docker or none; for example: engine: buildah`,
-		"engine: [docker]":          `libre.yaml:1: engine is a list, expected buildah, podman, docker or none; for example: engine: buildah`,
+		"\nengine: dokcer":          `libre.yaml:2: engine is "dokcer", expected buildah, podman, docker, buildkit or none; for example: engine: buildah`,
+		"engine: [docker]":          `libre.yaml:1: engine is a list, expected buildah, podman, docker, buildkit or none; for example: engine: buildah`,
 		"sign: {copies: b.example}": `libre.yaml:1: sign.copies is "b.example", expected a list of REGISTRY[/NAMESPACE]`,
 		"registry: a.example\nsign: {copies: [https://b.example]}":                `libre.yaml:2: sign.copies[] is "https://b.example" (it has a scheme), expected a list of REGISTRY`,
 		"sign: {copies: [{of: a.example}]}":                                       `libre.yaml:1: sign.copies[] is a mapping (it needs both of and in), expected`,
@@ -257,11 +257,17 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 		"groups:\n  a: [x]\n  b: [y]\n  a: [z]":                                   `libre.yaml:4: groups.a is set twice, first in line 2; remove line 4`,
 		"engine: podman\nforge: github\nengine: docker":                           `libre.yaml:3: engine is set twice, first in line 1`,
 		"engine: podman\n\"engine\": podman":                                      `libre.yaml:2: engine is set twice, first in line 1`,
-		"registri: r.example":                                                     `libre.yaml:1: unknown key "registri", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, build, cache, layers, limits, licenses, scan, ca, run, sbom, sign; for example: registry: registry.example/coop`,
-		"package_set: host":                                                       `unknown key "package_set", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, build, cache, layers, limits, licenses, scan, ca, run, sbom, sign; for example: packageSet: host`,
+		"registri: r.example":                                                     `libre.yaml:1: unknown key "registri", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, buildkit, build, cache, layers, limits, licenses, scan, ca, run, sbom, sign; for example: registry: registry.example/coop`,
+		"package_set: host":                                                       `unknown key "package_set", expected one of registry, copyTo, alsoTag, forge, groups, packageSet, engine, buildkit, build, cache, layers, limits, licenses, scan, ca, run, sbom, sign; for example: packageSet: host`,
 		"scan:\n  maxAge: 5 days":                                                 `libre.yaml:2: scan.maxAge is "5 days", expected a time in h`,
 		"scan:\n  maxAge: -1h":                                                    `libre.yaml:2: scan.maxAge is "-1h", expected a time in h`,
 		"scan:\n  gate: awful":                                                    `libre.yaml:2: scan.gate is "awful", expected critical, high, medium, low or negligible`,
+		"buildkit: {host: builder:1234}":                                          `libre.yaml:1: buildkit.host is "builder:1234", expected unix:///PATH, tcp://HOST:PORT or kube-pod://POD; for example: host: tcp://builder.example:1234`,
+		"buildkit: {host: tcp://builder}":                                         `buildkit.host is "tcp://builder"`,
+		"buildkit: {host: unix://relative}":                                       `buildkit.host is "unix://relative"`,
+		"buildkit: {host: ssh://builder}":                                         `buildkit.host is "ssh://builder"`,
+		"buildkit: {host: kube-pod://A_B}":                                        `buildkit.host is "kube-pod://A_B"`,
+		"buildkit: {cert: cert.pem}":                                              `buildkit is a mapping (cert and key need each other)`,
 		"cache: file:///srv/cache":                                                `libre.yaml:1: cache is "file:///srv/cache", expected a mapping with to and key; for example: cache: {to: file:///srv/cache, key: cache.key}`,
 		"cache:\n  to: file:///srv/cache":                                         `cache is a mapping (it needs both)`,
 		"cache:\n  to: srv/cache\n  key: k":                                       `libre.yaml:2: cache.to is "srv/cache", expected the address of a binary cache of Nix: file://, https:// or s3://`,
@@ -330,7 +336,7 @@ func TestEveryWrongValueIsNamedWithLineAllowedAndExample(t *testing.T) {
 
 func TestVariablesAreCheckedAndNamed(t *testing.T) {
 	for variable, want := range map[string]string{
-		"LIBRE_ENGINE=dokcer":                `LIBRE_ENGINE is "dokcer", expected buildah, podman, docker or none; for example: LIBRE_ENGINE=buildah`,
+		"LIBRE_ENGINE=dokcer":                `LIBRE_ENGINE is "dokcer", expected buildah, podman, docker, buildkit or none; for example: LIBRE_ENGINE=buildah`,
 		"LIBRE_PACKAGE_SET=nix":              `LIBRE_PACKAGE_SET is "nix", expected nixpkgs or host; for example: LIBRE_PACKAGE_SET=host`,
 		"LIBRE_REGISTRY=https://r.example":   `LIBRE_REGISTRY is "https://r.example" (it has a scheme), expected REGISTRY[/NAMESPACE]; for example: LIBRE_REGISTRY=registry.example/coop`,
 		"LIBRE_REGISTRY=u:hunter2@r.example": `LIBRE_REGISTRY is "…@r.example" (it has an @`,
@@ -341,7 +347,7 @@ func TestVariablesAreCheckedAndNamed(t *testing.T) {
 		}
 	}
 	got, err := read(t, "registry: a.example\ncopyTo: [b.example]\nengine: podman\n", "LIBRE_REGISTRY=c.example", "LIBRE_ENGINE=docker", "LIBRE_PACKAGE_SET=host")
-	if err != nil || !reflect.DeepEqual(got, &Settings{Registry: "c.example", Engine: "docker", PackageSet: "host"}) {
+	if err != nil || !reflect.DeepEqual(got, &Settings{Registry: "c.example", Engine: containerfile.Choice{Name: "docker"}, PackageSet: "host"}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

@@ -32,6 +32,16 @@ func GoProgram(t testing.TB, pkg, version string, environment ...string) string 
 // goProgram builds a program into a folder if it is not there. If another test builds it at the
 // same time, it waits and uses that, because two compilers at once would not be faster.
 func goProgram(folder, pkg, version string, environment ...string) (string, error) {
+	return goTool(folder, pkg, version, func(work string) *exec.Cmd {
+		install := exec.Command("go", "install", pkg+"@"+version)
+		install.Dir = work // not in this module
+		install.Env = append(append(os.Environ(), environment...), "GOBIN="+work)
+		return install
+	})
+}
+
+// goTool is goProgram for a program that build compiles into the folder work.
+func goTool(folder, pkg, version string, build func(work string) *exec.Cmd) (string, error) {
 	path := filepath.Join(folder, strings.Join([]string{programName(pkg), version, runtime.Version()}, "-"))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
@@ -50,10 +60,7 @@ func goProgram(folder, pkg, version string, environment ...string) (string, erro
 	}
 	defer os.RemoveAll(work)
 	fmt.Fprintf(os.Stderr, "building %s %s, once, which takes minutes\n", programName(pkg), version)
-	install := exec.Command("go", "install", pkg+"@"+version)
-	install.Dir = work // not in this module
-	install.Env = append(append(os.Environ(), environment...), "GOBIN="+work)
-	if output, err := install.CombinedOutput(); err != nil {
+	if output, err := build(work).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s %s: %w\n%s", pkg, version, err, output)
 	}
 	built, err := filepath.Glob(filepath.Join(work, "*"))

@@ -51,10 +51,10 @@ type Watcher interface {
 type Builder struct {
 	Nix       *nix.Nix
 	Catalogue *nix.Catalogue
-	Engine    string              // for Containerfiles: buildah, podman or docker; "" finds one
-	Storage   int64               // bytes of bases that the engine keeps, 0 for the default
-	Steps     containerfile.Steps // for the steps of Containerfiles
-	Output    string              // directory of the OCI layout
+	Engine    containerfile.Choice // for Containerfiles
+	Storage   int64                // bytes of bases that the engine keeps, 0 for the default
+	Steps     containerfile.Steps  // for the steps of Containerfiles
+	Output    string               // directory of the OCI layout
 	CacheDir  string
 	LogDir    string        // whole outputs of failed builds
 	Jobs      int           // number of images assembled, and of Containerfiles built, in parallel

@@ -38,7 +38,7 @@ type Resource struct {
 
 // ReadBuildInfo returns the description of this run. dir is the catalogue's folder, engine
 // the one in the settings, libre the program's version.
-func ReadBuildInfo(ctx context.Context, n *nix.Nix, catalogue *nix.Catalogue, dir, packageSet, engine, libre string) (BuildInfo, error) {
+func ReadBuildInfo(ctx context.Context, n *nix.Nix, catalogue *nix.Catalogue, dir, packageSet, libre string, engine containerfile.Choice) (BuildInfo, error) {
 	info := BuildInfo{PackageSet: packageSet, Libre: libre, Builder: builderID()}
 	inputs, err := catalogue.Inputs(ctx)
 	if err != nil {

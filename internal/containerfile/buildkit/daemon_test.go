@@ -1,0 +1,56 @@
+package buildkit
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+)
+
+func TestOnlyAddressesOfDaemonsAreAccepted(t *testing.T) {
+	for _, host := range []string{"unix:///run/buildkit/buildkitd.sock", "tcp://builder.example:1234", "tcp://[::1]:1234", "kube-pod://builder-0", "kube-pod://builder-0?namespace=ci&container=buildkitd"} {
+		if err := CheckHost(host); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	for _, host := range []string{"", "builder:1234", "tcp://builder", "tcp://me:secret@builder:1", "tcp://builder:1/path", "unix://relative", "unix:relative", "ssh://builder", "docker-container://b", "kube-pod://", "kube-pod://A_B", "kube-pod://a?namespace=--kubeconfig=/x"} {
+		if err := CheckHost(host); err == nil {
+			t.Errorf("%s is accepted", host)
+		}
+	}
+}
+
+// A daemon that does not answer, or something else that does, is one line with the address.
+func TestUnreachableDaemonIsOneLine(t *testing.T) {
+	web, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer web.Close()
+	go func() {
+		for {
+			c, err := web.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+			c.Close()
+		}
+	}()
+	for host, reason := range map[string]string{
+		"unix:///nowhere/buildkitd.sock": "dial unix /nowhere/buildkitd.sock: connect: no such file or directory",
+		"tcp://127.0.0.1:1":              "dial tcp 127.0.0.1:1: connect: connection refused",
+		"tcp://" + web.Addr().String():   "",
+	} {
+		c, err := Connect(Daemon{Host: host})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Facts(context.Background())
+		c.Close()
+		if err == nil || !strings.HasPrefix(err.Error(), "BuildKit's daemon at "+host+" does not answer: "+reason) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", host, err)
+		}
+		t.Log(err)
+	}
+}
