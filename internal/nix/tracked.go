@@ -2,16 +2,14 @@ package nix
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -108,39 +106,56 @@ func lstat(path string) (fs.FileInfo, error) {
 }
 
 func (t *tracked) hash() ([]byte, error) {
+	sums := make([][]byte, len(t.files))
+	var group errgroup.Group
+	for worker := range runtime.NumCPU() {
+		group.Go(func() (err error) {
+			for i := worker; i < len(t.files) && err == nil; i += runtime.NumCPU() {
+				sums[i], err = t.files[i].hash()
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	sum := sha256.New()
 	_, below, _ := strings.Cut(t.commit, "\n")
 	fmt.Fprintf(sum, "%q %q\n", below, t.index)
-	for _, file := range t.files {
-		if err := file.hash(sum); err != nil {
-			return nil, err
-		}
+	for _, file := range sums {
+		sum.Write(file)
 	}
 	return sum.Sum(nil), nil
 }
 
-func (f trackedFile) hash(sum hash.Hash) error {
+// hash returns the SHA-256 of a file's kind and content.
+func (f trackedFile) hash() ([]byte, error) {
+	var content []byte
+	kind := "missing"
 	switch {
 	case f.info == nil:
-		fmt.Fprint(sum, "missing\n")
-		return nil
 	case f.info.Mode()&fs.ModeSymlink != 0:
 		to, err := os.Readlink(f.path)
-		fmt.Fprintf(sum, "link %q\n", to)
-		return err
-	case !f.info.Mode().IsRegular():
-		return fmt.Errorf("%s is neither a file nor a link", f.path)
+		if err != nil {
+			return nil, err
+		}
+		kind, content = "link", []byte(to)
+	case f.info.Mode().IsRegular():
+		var err error
+		if content, err = os.ReadFile(f.path); err != nil {
+			return nil, err
+		}
+		if int64(len(content)) != f.info.Size() {
+			return nil, fmt.Errorf("%s is being written", f.path)
+		}
+		kind = fmt.Sprintf("file %t", f.info.Mode()&0o100 != 0)
+	default:
+		return nil, fmt.Errorf("%s is neither a file nor a link", f.path)
 	}
-	content, err := os.Open(f.path)
-	if err != nil {
-		return err
-	}
-	defer content.Close()
-	fmt.Fprintf(sum, "file %t %d\n", f.info.Mode()&0o100 != 0, f.info.Size())
-	if copied, err := io.Copy(sum, content); err != nil || copied != f.info.Size() {
-		return cmp.Or(err, fmt.Errorf("%s is being written", f.path))
-	}
-	return nil
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s %d\n", kind, len(content))
+	sum.Write(content)
+	return sum.Sum(nil), nil
 }
 
 // unchanged reports whether nothing has changed since track. A write changes a file's
