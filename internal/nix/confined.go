@@ -28,7 +28,8 @@ func copiesFiles(version string) bool {
 
 // runConfined runs nix in a catalogue's folder, so that it can read only the files that it
 // needs, and the paths in more. If always is false, it does so only if this Nix copies files.
-func (n *Nix) runConfined(ctx context.Context, cmd *exec.Cmd, always bool, more ...string) error {
+// The tracked files may be known; otherwise they are nil.
+func (n *Nix) runConfined(ctx context.Context, cmd *exec.Cmd, known *tracked, always bool, more ...string) error {
 	if n.AllowLocalInputs {
 		return cmd.Run()
 	}
@@ -56,7 +57,7 @@ func (n *Nix) runConfined(ctx context.Context, cmd *exec.Cmd, always bool, more 
 		cmd.Env = append(cmd.Env, "NIX_REMOTE=daemon") // else root would mount the store and build itself
 	}
 	readable := process.Readable{Paths: append(append(userPaths(), temporary), more...)}
-	if err := addCheckout(ctx, cmd.Dir, &readable); err != nil {
+	if err := addCheckout(ctx, cmd.Dir, known, &readable); err != nil {
 		return err
 	}
 	if err := readable.Start(cmd); errors.Is(err, process.ErrNoLandlock) {
@@ -123,20 +124,24 @@ func userPaths() []string {
 
 // addCheckout adds the files of a catalogue that nix reads: in a repository the tracked files
 // and git's own, otherwise all.
-func addCheckout(ctx context.Context, dir string, readable *process.Readable) error {
-	commit, index, err := queryGit(ctx, dir)
-	if errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrMissing) {
-		readable.Paths = append(readable.Paths, dir)
-		return nil
-	}
-	if err != nil {
-		return err
+func addCheckout(ctx context.Context, dir string, known *tracked, readable *process.Readable) error {
+	if known == nil {
+		var err error
+		known = &tracked{}
+		known.commit, known.index, err = queryGit(ctx, dir)
+		if errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrMissing) {
+			readable.Paths = append(readable.Paths, dir)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
 	folders, err := git.Output(ctx, dir, "rev-parse", "--absolute-git-dir", "--git-common-dir")
 	if err != nil {
 		return err
 	}
-	top, _, _ := strings.Cut(commit, "\n")
+	top, _, _ := strings.Cut(known.commit, "\n")
 	readable.Names = append(readable.Names, top)
 	readable.Paths = append(readable.Paths, filepath.Join(top, ".git")) // a file in a worktree
 	for folder := range strings.SplitSeq(folders, "\n") {
@@ -145,7 +150,7 @@ func addCheckout(ctx context.Context, dir string, readable *process.Readable) er
 		}
 		readable.Paths = append(readable.Paths, folder)
 	}
-	for entry := range strings.SplitSeq(index, "\x00") {
+	for entry := range strings.SplitSeq(known.index, "\x00") {
 		// Links are not followed.
 		if stage, name, ok := strings.Cut(entry, "\t"); ok && strings.HasPrefix(stage, "100") {
 			readable.Paths = append(readable.Paths, filepath.Join(top, name))

@@ -36,7 +36,7 @@ func TestConfinedNixKeepsItsSettings(t *testing.T) {
 	cmd := n.command(context.Background(), call{program: "nix", operation: []string{"show-config"}})
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &out, &out, t.TempDir()
-	if err := n.runConfined(context.Background(), cmd, true); err != nil {
+	if err := n.runConfined(context.Background(), cmd, nil, true); err != nil {
 		t.Fatal(err, out.String())
 	}
 	for _, want := range []string{"max-jobs = 7", "cores = 3", "ca-derivations", "access-tokens"} {

@@ -46,7 +46,11 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 		for _, mirror := range flake.Mirrors {
 			readable = append(readable, mirror.Dir)
 		}
-		if err := n.runConfined(ctx, cmd, false, readable...); err != nil {
+		var checkout *tracked
+		if evaluation != nil {
+			checkout = evaluation.flake
+		}
+		if err := n.runConfined(ctx, cmd, checkout, false, readable...); err != nil {
 			return n.evaluationFailure(ctx, flake.Dir, err, log.String())
 		}
 		printed = out.Bytes()

@@ -169,7 +169,7 @@ func (n *Nix) logged(ctx context.Context, dir string, c call) (string, error) {
 	var log strings.Builder
 	cmd.Stderr = &log
 	cmd.Dir = dir
-	err := n.runConfined(ctx, cmd, true) // fetched flakes may have local inputs
+	err := n.runConfined(ctx, cmd, nil, true) // fetched flakes may have local inputs
 	return log.String(), err
 }
 
