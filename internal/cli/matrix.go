@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 
@@ -20,34 +21,66 @@ type matrixJSON struct {
 }
 
 // printMatrix prints the jobs for what needs work, on one line.
-func (e *env) printMatrix(ws *workspace, most int, plans []state.Plan, images []*catalog.Spec) error {
-	runs, err := history.Read(ws.historyDir())
+func (e *env) printMatrix(ctx context.Context, ws *workspace, o planOptions, plans []state.Plan, images []*catalog.Spec) error {
+	var working []state.Plan
+	for _, plan := range plans {
+		if slices.Contains(needsWork, plan.Action) {
+			working = append(working, plan)
+		}
+	}
+	known, err := e.estimates(ctx, ws, o, working)
 	if err != nil {
 		return err
 	}
-	times, _ := history.Times(runs, ws.dir)
-	content, err := json.Marshal(matrixJSON{release.Matrix(workOf(plans, release.Groups(release.Targets(images)), times), min(most, release.MostJobs))})
+	jobs := release.Matrix(workOf(working, release.Groups(release.Targets(images)), known), min(o.matrix, release.MostJobs))
+	content, err := json.Marshal(matrixJSON{jobs})
 	if err != nil {
 		return err
 	}
 	return e.Printf("%s\n", content)
 }
 
-// workOf returns the releases that need work, with the times of their images.
-func workOf(plans []state.Plan, groups map[string]string, times map[string]history.Took) []release.Work {
+// estimates returns what is known of the work for images: the times of former runs on this
+// machine, and for other images the sizes of what is published.
+func (e *env) estimates(ctx context.Context, ws *workspace, o planOptions, plans []state.Plan) (map[catalog.ID]release.Estimate, error) {
+	runs, err := history.Read(ws.historyDir())
+	if err != nil {
+		return nil, err
+	}
+	times, _ := history.Times(runs, ws.dir)
+	known := map[catalog.ID]release.Estimate{}
+	var published []state.Plan
+	for _, plan := range plans {
+		if took, is := times[plan.ID.String()]; is {
+			known[plan.ID] = release.Estimate{Seconds: took.Build + took.Publish}
+		} else if plan.Former != (catalog.Ref{}) {
+			published = append(published, plan)
+		}
+	}
+	if len(published) == 0 {
+		return known, nil
+	}
+	client, err := ws.registry(o.registry)
+	if err != nil {
+		return nil, err
+	}
+	for id, bytes := range state.PublishedSizes(ctx, client, published) {
+		known[id] = release.Estimate{Bytes: bytes}
+	}
+	return known, nil
+}
+
+// workOf returns the work of plans, by release.
+func workOf(plans []state.Plan, groups map[string]string, known map[catalog.ID]release.Estimate) []release.Work {
 	var all []release.Work
 	for _, plan := range plans {
-		if !slices.Contains(needsWork, plan.Action) {
-			continue
-		}
 		selection := plan.ID.App + "/*/" + plan.ID.Variant
 		at := slices.IndexFunc(all, func(w release.Work) bool { return w.Selection == selection })
 		if at < 0 {
 			at = len(all)
 			all = append(all, release.Work{Selection: selection, Group: groups[plan.ID.App]})
 		}
-		took := times[plan.ID.String()]
-		all[at].Seconds = append(all[at].Seconds, took.Build+took.Publish)
+		all[at].Images = append(all[at].Images, known[plan.ID])
 	}
 	return all
 }

@@ -66,8 +66,9 @@ The output has one line per image: image, action, reason, key.
 
 Each job runs libre push with its selection. Only what needs work is in a job.
 There are at most 256 jobs, or N with --matrix=N, balanced by the time that the
-images took in former runs here. Images that are built on each other are in one
-job.`,
+images took in former runs here. An image that this machine does not remember
+counts by the size of what is published of it. Images that are built on each
+other are in one job, which builds them in order.`,
 		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json\n  libre plan --all --matrix=8",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.images.selection = args
@@ -98,7 +99,7 @@ func (e *env) runPlan(ctx context.Context, o planOptions) error {
 		return err
 	}
 	defects = state.MarkDefects(plans, defects)
-	if err := e.printPlans(ws, o, plans, evaluation); err != nil {
+	if err := e.printPlans(ctx, ws, o, plans, evaluation); err != nil {
 		return err
 	}
 	if err := e.reportWrong(evaluation.Failures, defects); err != nil {
@@ -107,10 +108,10 @@ func (e *env) runPlan(ctx context.Context, o planOptions) error {
 	return planError(plans)
 }
 
-func (e *env) printPlans(ws *workspace, o planOptions, plans []state.Plan, evaluation *nix.Evaluation) error {
+func (e *env) printPlans(ctx context.Context, ws *workspace, o planOptions, plans []state.Plan, evaluation *nix.Evaluation) error {
 	switch {
 	case o.matrix > 0:
-		return e.printMatrix(ws, o.matrix, plans, evaluation.Images)
+		return e.printMatrix(ctx, ws, o, plans, evaluation.Images)
 	case o.json:
 		registry := ws.settings.Registry
 		if len(o.registry.to) > 0 {

@@ -9,9 +9,15 @@ import (
 
 // Work is the work for the images of one release.
 type Work struct {
-	Selection string    // app/*/variant
-	Group     string    // group of its app, as Groups returns it
-	Seconds   []float64 // time that each image took last; 0 if it is unknown
+	Selection string     // app/*/variant
+	Group     string     // group of its app, as Groups returns it
+	Images    []Estimate // an entry for each image
+}
+
+// Estimate is what is known of the work for an image.
+type Estimate struct {
+	Seconds float64 // that it took last; 0 if it is unknown
+	Bytes   int64   // size of the published image that it replaces; 0 if it is unknown
 }
 
 // Job is the work of one of several machines.
@@ -30,11 +36,11 @@ const MostJobs = 256
 // first. All work of a group is in one job. It gives each group, the longest first, to the job
 // with the least work so far. The longest job then takes at most 4/3 of the time of the best
 // division (Graham 1969, Bounds on Multiprocessing Timing Anomalies). An image whose time is
-// unknown counts as the mean.
+// unknown counts as the mean, in proportion to its size if that is known.
 func Matrix(work []Work, most int) []Job {
 	groups := map[string]*load{}
 	var loads []*load
-	unknown := meanOf(work)
+	known := meanOf(work)
 	for _, w := range work {
 		group := groups[w.Group]
 		if group == nil {
@@ -42,7 +48,7 @@ func Matrix(work []Work, most int) []Job {
 			groups[w.Group] = group
 			loads = append(loads, group)
 		}
-		group.add(w, unknown)
+		group.add(w, known)
 	}
 	longestFirst(loads)
 	jobs := make([]*load, min(most, len(loads)))
@@ -70,29 +76,49 @@ type load struct {
 	weight, seconds float64
 }
 
-func (l *load) add(w Work, unknown float64) {
+func (l *load) add(w Work, known mean) {
 	l.selections = append(l.selections, w.Selection)
-	l.images += len(w.Seconds)
-	for _, seconds := range w.Seconds {
-		l.seconds += seconds
-		l.weight += cmp.Or(seconds, unknown)
+	l.images += len(w.Images)
+	for _, image := range w.Images {
+		l.seconds += image.Seconds
+		l.weight += known.weight(image)
 	}
 }
 
-// meanOf returns the mean of the known times, or 1 if none is known.
-func meanOf(work []Work) float64 {
-	sum, known := 0.0, 0
+// mean is the mean of the known times and sizes.
+type mean struct{ seconds, bytes float64 }
+
+// weight returns the time that an image is expected to take, in seconds. If no time is known,
+// the unit is another one.
+func (m mean) weight(image Estimate) float64 {
+	switch {
+	case image.Seconds > 0:
+		return image.Seconds
+	case image.Bytes > 0:
+		return m.seconds * float64(image.Bytes) / m.bytes
+	}
+	return m.seconds
+}
+
+// meanOf returns the mean of the known times and sizes. If no time is known, it is 1.
+func meanOf(work []Work) mean {
+	var sum mean
+	timed, sized := 0, 0
 	for _, w := range work {
-		for _, seconds := range w.Seconds {
-			if seconds > 0 {
-				sum, known = sum+seconds, known+1
+		for _, image := range w.Images {
+			sum.seconds, sum.bytes = sum.seconds+image.Seconds, sum.bytes+float64(image.Bytes)
+			if image.Seconds > 0 {
+				timed++
+			}
+			if image.Bytes > 0 {
+				sized++
 			}
 		}
 	}
-	if known == 0 {
-		return 1
+	if timed == 0 {
+		sum.seconds, timed = 1, 1
 	}
-	return sum / float64(known)
+	return mean{sum.seconds / float64(timed), sum.bytes / float64(max(sized, 1))}
 }
 
 func longestFirst(loads []*load) {

@@ -10,9 +10,9 @@ import (
 
 func TestMatrixIsBalancedByFormerTimes(t *testing.T) {
 	work := []Work{
-		{"docs/*/default", "docs", []float64{300, 60}}, {"docs/*/lyon", "docs", []float64{40}},
-		{"meet/*/default", "meet", []float64{200}}, {"drive/*/default", "drive", []float64{190}},
-		{"new/*/default", "new", []float64{0}}, // counts as the mean, 158
+		{"docs/*/default", "docs", []Estimate{{Seconds: 300}, {Seconds: 60}}}, {"docs/*/lyon", "docs", []Estimate{{Seconds: 40}}},
+		{"meet/*/default", "meet", []Estimate{{Seconds: 200}}}, {"drive/*/default", "drive", []Estimate{{Seconds: 190}}},
+		{"new/*/default", "new", []Estimate{{}}}, // counts as the mean, 158
 	}
 	got := Matrix(work, 3)
 	want := []Job{
@@ -25,11 +25,32 @@ func TestMatrixIsBalancedByFormerTimes(t *testing.T) {
 	}
 }
 
+// A machine that remembers no run divides by the sizes of what is published.
+func TestMatrixIsBalancedBySizes(t *testing.T) {
+	work := []Work{
+		{"small/*/default", "small", []Estimate{{Bytes: 20}, {Bytes: 10}}}, {"large/*/default", "large", []Estimate{{Bytes: 100}}},
+		{"new/*/default", "new", []Estimate{{}}}, // counts as the mean, 45
+		{"other/*/default", "other", []Estimate{{Bytes: 50}}},
+	}
+	want := []Job{{"1 of 2", "new/*/default other/*/default small/*/default", 4, 0}, {"2 of 2", "large/*/default", 1, 0}}
+	if diff := cmp.Diff(want, Matrix(work, 2)); diff != "" {
+		t.Error(diff)
+	}
+	// Of two images with the mean time, 60 seconds, one is twice as large as the other.
+	work = []Work{
+		{"timed/*/default", "timed", []Estimate{{Seconds: 60}}}, {"large/*/default", "large", []Estimate{{Bytes: 200}}}, {"small/*/default", "small", []Estimate{{Bytes: 100}}},
+	}
+	want = []Job{{"1 of 2", "small/*/default timed/*/default", 2, 60}, {"2 of 2", "large/*/default", 1, 0}}
+	if diff := cmp.Diff(want, Matrix(work, 2)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Each release is in one job, groups stay together, and there are no more jobs than asked for.
 func TestMatrixLosesNothing(t *testing.T) {
 	var work []Work
 	for n := range 700 {
-		work = append(work, Work{Selection: fmt.Sprintf("app%d/*/default", n), Group: fmt.Sprintf("group%d", n/2), Seconds: make([]float64, 1+n%3)})
+		work = append(work, Work{Selection: fmt.Sprintf("app%d/*/default", n), Group: fmt.Sprintf("group%d", n/2), Images: make([]Estimate, 1+n%3)})
 	}
 	for _, most := range []int{1, 8, MostJobs} {
 		jobs := Matrix(work, most)

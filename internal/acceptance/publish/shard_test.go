@@ -114,3 +114,27 @@ func TestShardsPublishTogetherWhatOneMachineDoes(t *testing.T) {
 	}
 	reg.audit(t)
 }
+
+// A machine that remembers no run divides the work by the sizes of what is published.
+func TestMatrixOfAColdMachineIsBalancedBySizes(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	for app, size := range map[string]int{"large": 3_000_000, "middle": 2_000_000, "small": 500_000, "tiny": 400_000} {
+		files[app+"/default.nix"] = fmt.Sprintf(`{ mkApp, pkgs, ... }: mkApp { name = %q; version = "1"; packageVersion = 1;
+  components.web.package = pkgs.runCommand "web" { } "head -c %d /dev/urandom > $out";
+}
+`, app, size)
+	}
+	c := newCatalogue(t, files, "x86_64-linux")
+	c.file(t, "libre.yaml", "sign:\n  key: cosign.key\n")
+	reg := newWatched(t, "referrers", "")
+	c.run("push", defaults, "--to", reg.prefix()).want(t, 0)
+	for app := range files {
+		c.edit(t, "apps/"+app, "packageVersion = 1", "packageVersion = 2")
+	}
+	got := c.cold(t).run("plan", defaults, "--to", reg.prefix(), "--matrix=2").want(t, 0)
+	const want = `{"include":[{"name":"1 of 2","selection":"middle/*/default small/*/default tiny/*/default","images":3},{"name":"2 of 2","selection":"large/*/default","images":1}]}`
+	if strings.TrimSpace(got.stdout) != want {
+		t.Errorf("%s\nwant %s", got.stdout, want)
+	}
+}

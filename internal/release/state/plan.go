@@ -20,8 +20,9 @@ type Plan struct {
 	Reason string
 	Key    string // "" if it is unknown
 	Moved  []*MovedError
-	Lacks  []Lacking // missing attachments, in all registries
-	Err    error     // if the action is unknown, or a tag was moved
+	Lacks  []Lacking   // missing attachments, in all registries
+	Former catalog.Ref // of the newest record that is published; zero if there is none, or for a build
+	Err    error       // if the action is unknown, or a tag was moved
 }
 
 // PlanBuild returns what build would do and why, without doing it.
@@ -63,6 +64,9 @@ func (r *Reader) PlanPush(ctx context.Context, request nix.Request) ([]Plan, *ni
 		there, err := r.CompareAll(ctx, rel)
 		for i := range planned[n] {
 			planned[n][i].compare(there, err, rel.App.Name)
+			if err == nil && there.Former != "" {
+				planned[n][i].Former = catalog.Ref{Repository: rel.Ref().Repository, Tag: there.Former}
+			}
 			if err == nil {
 				planned[n][i].considerWithdrawn(there, r.Refusal(rel))
 			}
