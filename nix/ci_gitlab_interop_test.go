@@ -16,8 +16,25 @@ import (
 
 // GitLab's JSON Schema accepts the jobs, and the rules choose those of each kind of pipeline.
 func TestInteropGitLabCIChoosesTheJobs(t *testing.T) {
-	dir := t.TempDir()
-	for name, content := range nixcode.Workflows("gitlab") {
+	publish := []string{"libre build", "libre publish", "pages"}
+	for pipeline, want := range map[string][]string{
+		"push": publish, "web": publish, "merge_request_event": {"libre check"}, "schedule": {},
+		"schedule bump": {"libre bump"}, "schedule inputs": {"libre inputs"}, "schedule scan": {"libre scan"}, "schedule pages": {"pages"}, "web bump": {"libre bump"},
+	} {
+		if jobs := chosenJobs(t, catalogueWithCI(t, 1), pipeline); !slices.Equal(jobs, want) {
+			t.Errorf("%s: %q, expected %q", pipeline, jobs, want)
+		}
+	}
+	if jobs, want := chosenJobs(t, catalogueWithCI(t, 8), "push"), slices.Insert(publish, 1, "libre plan"); !slices.Equal(jobs, want) {
+		t.Errorf("for 8 machines: %q, expected %q", jobs, want)
+	}
+}
+
+// catalogueWithCI returns a folder with the files for a number of machines.
+func catalogueWithCI(t *testing.T, machines int) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, content := range nixcode.Workflows("gitlab", machines) {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -35,30 +52,31 @@ func TestInteropGitLabCIChoosesTheJobs(t *testing.T) {
 			t.Fatalf("git %v: %v\n%s", args, err, out)
 		}
 	}
-	for pipeline, want := range map[string][]string{
-		"push": {"libre build", "libre publish", "pages"}, "web": {"libre build", "libre publish", "pages"},
-		"merge_request_event": {"libre check"}, "schedule": {},
-		"schedule bump": {"libre bump"}, "schedule inputs": {"libre inputs"}, "schedule scan": {"libre scan"}, "schedule pages": {"pages"}, "web bump": {"libre bump"},
-	} {
-		source, schedule, scheduled := strings.Cut(pipeline, " ")
-		args := []string{"--list-csv", "--ignore-predefined-vars", "CI_PIPELINE_SOURCE", "--variable", "CI_PIPELINE_SOURCE=" + source}
-		if scheduled {
-			args = append(args, "--variable", "SCHEDULE="+schedule)
-		}
-		command := testkit.GitLabCI(t, args...)
-		command.Dir = dir
-		out, err := command.Output()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", pipeline, err, out)
-		}
-		var jobs []string
-		for line := range strings.Lines(string(out)) {
-			if name, rest, _ := strings.Cut(line, ";"); strings.Contains(rest, ";on_success;") {
-				jobs = append(jobs, name)
-			}
-		}
-		if slices.Sort(jobs); !slices.Equal(jobs, want) {
-			t.Errorf("%s: %q, expected %q\n%s", pipeline, jobs, want, out)
+	return dir
+}
+
+// chosenJobs returns the names of the jobs of a pipeline: its source, and the variable SCHEDULE.
+// Jobs that run in parallel have one name.
+func chosenJobs(t *testing.T, dir, pipeline string) []string {
+	t.Helper()
+	source, schedule, scheduled := strings.Cut(pipeline, " ")
+	args := []string{"--list-csv", "--ignore-predefined-vars", "CI_PIPELINE_SOURCE", "--variable", "CI_PIPELINE_SOURCE=" + source}
+	if scheduled {
+		args = append(args, "--variable", "SCHEDULE="+schedule)
+	}
+	command := testkit.GitLabCI(t, args...)
+	command.Dir = dir
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", pipeline, err, out)
+	}
+	jobs := []string{}
+	for line := range strings.Lines(string(out)) {
+		if name, rest, _ := strings.Cut(line, ";"); strings.Contains(rest, ";on_success;") {
+			name, _, _ = strings.Cut(name, ": [")
+			jobs = append(jobs, name)
 		}
 	}
+	slices.Sort(jobs)
+	return slices.Compact(jobs)
 }

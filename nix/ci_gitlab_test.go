@@ -1,6 +1,7 @@
 package nixcode
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -23,6 +24,7 @@ type gitlabJob struct {
 	Variables     map[string]string        `yaml:"variables"`
 	IDTokens      map[string]any           `yaml:"id_tokens"`
 	Needs         []any                    `yaml:"needs"`
+	Parallel      int                      `yaml:"parallel"`
 	BeforeScript  []string                 `yaml:"before_script"`
 	Script        []string                 `yaml:"script"`
 	Artifacts     struct{ Paths []string } `yaml:"artifacts"`
@@ -32,10 +34,10 @@ func (j gitlabJob) before() string { return strings.Join(j.BeforeScript, "\n") +
 func (j gitlabJob) script() string { return strings.Join(j.Script, "\n") + "\n" }
 
 // gitlabJobs reads the jobs, each with what it extends.
-func gitlabJobs(t *testing.T) map[string]gitlabJob {
+func gitlabJobs(t *testing.T, machines int) map[string]gitlabJob {
 	t.Helper()
 	var written map[string]yaml.Node
-	if err := yaml.Unmarshal(Workflows("gitlab")[".gitlab/libre.yml"], &written); err != nil {
+	if err := yaml.Unmarshal(Workflows("gitlab", machines)[".gitlab/libre.yml"], &written); err != nil {
 		t.Fatal(err)
 	}
 	jobs := map[string]gitlabJob{}
@@ -67,22 +69,31 @@ func gitlabJobs(t *testing.T) map[string]gitlabJob {
 }
 
 func TestGitLabIncludesTheJobs(t *testing.T) {
-	files := Workflows("gitlab")
+	files := Workflows("gitlab", 1)
 	if len(files) != 3 || string(files[".gitlab-ci.yml"]) != "include:\n  - local: .gitlab/libre.yml\n" || files[".gitlab/libre-setup.sh"] == nil {
 		t.Errorf("%d files", len(files))
 	}
-	names := slices.Sorted(maps.Keys(gitlabJobs(t)))
 	want := []string{"libre build", "libre bump", "libre check", "libre inputs", "libre publish", "libre scan", "pages"}
-	if !slices.Equal(names, want) {
+	if names := slices.Sorted(maps.Keys(gitlabJobs(t, 1))); !slices.Equal(names, want) {
 		t.Errorf("jobs %q, expected %q", names, want)
+	}
+	if names := slices.Sorted(maps.Keys(gitlabJobs(t, 8))); !slices.Equal(names, slices.Insert(want, 4, "libre plan")) {
+		t.Errorf("for several machines: jobs %q", names)
 	}
 }
 
 // A merge request's pipeline has what anybody wrote: it may use no secret and no identity.
 // Everything else runs on the default branch.
 func TestGitLabKeepsSecretsFromMergeRequests(t *testing.T) {
-	for name, job := range gitlabJobs(t) {
-		if job.Timeout == "" || job.ResourceGroup == "" || job.Image == "" || len(job.Rules) == 0 {
+	for _, machines := range machines {
+		keepsSecrets(t, gitlabJobs(t, machines))
+	}
+}
+
+func keepsSecrets(t *testing.T, jobs map[string]gitlabJob) {
+	t.Helper()
+	for name, job := range jobs {
+		if job.Timeout == "" || (job.ResourceGroup == "") != (job.Parallel > 1) || job.Image == "" || len(job.Rules) == 0 {
 			t.Errorf("%s: timeout %q, resource group %q, image %q, %d rules", name, job.Timeout, job.ResourceGroup, job.Image, len(job.Rules))
 		}
 		for _, rule := range job.Rules {
@@ -106,19 +117,21 @@ func TestGitLabKeepsSecretsFromMergeRequests(t *testing.T) {
 
 // What upstreams wrote runs in a job that cannot sign; the job that can builds no Containerfile.
 func TestGitLabPublishBuildsWithoutIdentity(t *testing.T) {
-	jobs := gitlabJobs(t)
-	build, publish := jobs["libre build"], jobs["libre publish"]
-	if strings.Contains(build.script(), "libre push") || strings.Contains(publish.script(), "libre build") {
-		t.Error("build pushes, or publish builds")
-	}
-	if publish.Variables["LIBRE_ENGINE"] != "none" || len(publish.Needs) != 1 || publish.Needs[0] != "libre build" || !slices.Contains(build.Artifacts.Paths, "dist.tar") {
-		t.Errorf("publish %+v, artifacts %q", publish, build.Artifacts.Paths)
+	for number, want := range map[int]struct{ needs, dist string }{1: {"[libre build]", "dist.tar"}, 8: {"[libre plan libre build]", "dist-*.tar"}} {
+		jobs := gitlabJobs(t, number)
+		build, publish := jobs["libre build"], jobs["libre publish"]
+		if strings.Contains(build.script(), "libre push") || strings.Contains(publish.script(), "libre build") {
+			t.Error("build pushes, or publish builds")
+		}
+		if publish.Variables["LIBRE_ENGINE"] != "none" || fmt.Sprint(publish.Needs) != want.needs || !slices.Contains(build.Artifacts.Paths, want.dist) {
+			t.Errorf("publish %+v, artifacts %q", publish, build.Artifacts.Paths)
+		}
 	}
 }
 
 func TestGitLabBuildsWhatChanged(t *testing.T) {
 	for _, name := range []string{"libre check", "libre build"} {
-		job := gitlabJobs(t)[name]
+		job := gitlabJobs(t, 1)[name]
 		if job.Script[0] != "libre check --summary summary.md" {
 			t.Errorf("%s begins with %s", name, job.Script[0])
 		}
@@ -145,7 +158,7 @@ func TestGitLabBumpsInAnOwnClone(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "libre"), []byte(libre), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		job := gitlabJobs(t)[name]
+		job := gitlabJobs(t, 1)[name]
 		cmd := shell(job.script())
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "RUNNER_TEMP="+dir, "CI_PROJECT_DIR="+dir, "CI_PROJECT_URL="+project,

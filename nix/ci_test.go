@@ -2,6 +2,7 @@ package nixcode
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -27,7 +28,8 @@ type workflow struct {
 	Jobs map[string]struct {
 		Permissions map[string]string `yaml:"permissions"`
 		OpenID      bool              `yaml:"enable-openid-connect"`
-		Needs       string            `yaml:"needs"`
+		Needs       any               `yaml:"needs"`
+		If          string            `yaml:"if"`
 		Env         map[string]string `yaml:"env"`
 		Timeout     int               `yaml:"timeout-minutes"`
 		Steps       []step            `yaml:"steps"`
@@ -41,31 +43,36 @@ type step struct {
 	Env  map[string]string `yaml:"env"`
 }
 
+// machines are numbers of machines that publish.
+var machines = []int{1, 8}
+
 // each calls f for each workflow of each forge.
 func each(t *testing.T, f func(t *testing.T, forge, name string, w workflow)) {
 	for _, forge := range forges {
-		files := Workflows(forge)
-		if len(files) != 7 {
-			t.Errorf("%s: %d files, expected 6 workflows and a script", forge, len(files))
-		}
-		for name, content := range files {
-			if !strings.HasSuffix(name, ".yml") {
-				continue
+		for _, number := range machines {
+			files := Workflows(forge, number)
+			if len(files) != 7 {
+				t.Errorf("%s: %d files, expected 6 workflows and a script", forge, len(files))
 			}
-			t.Run(name, func(t *testing.T) {
-				var w workflow
-				if err := yaml.Unmarshal(content, &w); err != nil {
-					t.Fatal(err)
+			for name, content := range files {
+				if !strings.HasSuffix(name, ".yml") {
+					continue
 				}
-				f(t, forge, name, w)
-			})
+				t.Run(fmt.Sprintf("%s for %d", name, number), func(t *testing.T) {
+					var w workflow
+					if err := yaml.Unmarshal(content, &w); err != nil {
+						t.Fatal(err)
+					}
+					f(t, forge, name, w)
+				})
+			}
 		}
 	}
 }
 
 func TestWorkflowsOfAnUnknownForge(t *testing.T) {
 	for _, forge := range []string{"", "gitea", "*", ".", "..", "github/"} {
-		if got := Workflows(forge); got != nil {
+		if got := Workflows(forge, 1); got != nil {
 			t.Errorf("%q has %d files", forge, len(got))
 		}
 	}
@@ -73,9 +80,9 @@ func TestWorkflowsOfAnUnknownForge(t *testing.T) {
 
 func TestActionlint(t *testing.T) {
 	commit := regexp.MustCompile(`@[0-9a-f]{40} # (v[0-9]+)\.[0-9.]+\n`)
-	for _, forge := range forges {
-		dir := t.TempDir()
-		files := writeAll(t, dir, forge)
+	for n := range len(forges) * len(machines) {
+		forge, dir := forges[n/len(machines)], t.TempDir()
+		files := writeAll(t, dir, forge, machines[n%len(machines)])
 		options := actionlint.LinterOptions{WorkingDir: dir}
 		if shellcheck, err := exec.LookPath("shellcheck"); err == nil {
 			options.Shellcheck = shellcheck
@@ -109,9 +116,9 @@ func TestActionlint(t *testing.T) {
 }
 
 // writeAll writes a forge's files and gives the paths of the workflows.
-func writeAll(t *testing.T, dir, forge string) (workflows []string) {
+func writeAll(t *testing.T, dir, forge string, machines int) (workflows []string) {
 	t.Helper()
-	for name, content := range Workflows(forge) {
+	for name, content := range Workflows(forge, machines) {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -192,7 +199,7 @@ func TestPermissions(t *testing.T) {
 		}
 		for jobName, job := range w.Jobs {
 			want := want[filepath.Base(name)]
-			if jobName == "build" {
+			if jobName == "plan" || jobName == "build" {
 				want = map[string]string{"contents": "read", "packages": "read"}
 			}
 			if !maps.Equal(job.Permissions, want) {
@@ -213,6 +220,16 @@ func TestPublishBuildsWithoutIdentity(t *testing.T) {
 			return
 		}
 		build, publish := w.Jobs["build"], w.Jobs["publish"]
+		wantNeeds, first := "build", build
+		if plan, many := w.Jobs["plan"]; many {
+			wantNeeds, first = "[plan build]", plan
+			if build.Needs != "plan" || !strings.Contains(publish.If, "needs.plan.result == 'success'") {
+				t.Errorf("build needs %v, publish runs if %s", build.Needs, publish.If)
+			}
+		}
+		if first.If != "github.ref == 'refs/heads/main'" {
+			t.Errorf("the first job runs if %s", first.If)
+		}
 		for permission, access := range build.Permissions {
 			if access != "read" {
 				t.Errorf("the job that builds may %s %s", access, permission)
@@ -231,8 +248,8 @@ func TestPublishBuildsWithoutIdentity(t *testing.T) {
 				t.Errorf("%s pushes", step.Name)
 			}
 		}
-		if publish.Needs != "build" || publish.Env["LIBRE_ENGINE"] != "none" {
-			t.Errorf("the job that publishes needs %q, its engine is %q", publish.Needs, publish.Env["LIBRE_ENGINE"])
+		if fmt.Sprint(publish.Needs) != wantNeeds || publish.Env["LIBRE_ENGINE"] != "none" {
+			t.Errorf("the job that publishes needs %v, its engine is %q", publish.Needs, publish.Env["LIBRE_ENGINE"])
 		}
 		for _, step := range publish.Steps {
 			if strings.Contains(step.Run, "libre build") {
@@ -245,7 +262,7 @@ func TestPublishBuildsWithoutIdentity(t *testing.T) {
 // The branch pages gets the page and nothing else, however often.
 func TestSiteIsPushedAsOneCommit(t *testing.T) {
 	var w workflow
-	if err := yaml.Unmarshal(Workflows("forgejo")[".forgejo/workflows/libre-site.yml"], &w); err != nil {
+	if err := yaml.Unmarshal(Workflows("forgejo", 1)[".forgejo/workflows/libre-site.yml"], &w); err != nil {
 		t.Fatal(err)
 	}
 	steps := w.Jobs["site"].Steps
@@ -293,8 +310,8 @@ func TestSetupTakesTheLockedLibre(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	writeAll(t, filepath.Join(dir, "catalogue"), "github")
-	writeAll(t, filepath.Join(dir, "catalogue"), "gitlab")
+	writeAll(t, filepath.Join(dir, "catalogue"), "github", 1)
+	writeAll(t, filepath.Join(dir, "catalogue"), "gitlab", 1)
 	write("catalogue/flake.nix", `{ inputs.libre.url = "path:`+dir+`/libre"; outputs = _: { }; }`)
 	write("libre/flake.nix", `{
   outputs = _: { packages = builtins.listToAttrs (map (system: { name = system; value.libre = derivation {
@@ -350,7 +367,7 @@ func TestSetupTakesTheLockedLibre(t *testing.T) {
 			removeRoot(t, link)
 		}
 	})
-	job := shell(gitlabJobs(t)["libre check"].before() + "libre\n")
+	job := shell(gitlabJobs(t, 1)["libre check"].before() + "libre\n")
 	job.Dir = filepath.Join(dir, "catalogue")
 	job.Env = append(os.Environ(), "TMPDIR="+dir+"/temp", "PATH="+dir+"/bin:"+os.Getenv("PATH"), "NIX_CONFIG=sandbox = false")
 	if out, err := job.Output(); err != nil || string(out) != "the pinned libre\n" {

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -33,9 +34,14 @@ func Template() fs.FS { return sub("template") }
 // Forges are the forges that `libre init --ci` has workflows for.
 var Forges = []string{"github", "forgejo", "gitlab"}
 
+// MostMachines is how many jobs GitLab runs in parallel at most. GitHub's limit is 256.
+// https://docs.gitlab.com/ci/yaml/#parallel
+const MostMachines = 200
+
 // Workflows returns the files that `libre init --ci` adds for one of Forges, by their paths in
-// the catalogue; nil for another word.
-func Workflows(forge string) map[string][]byte {
+// the catalogue; nil for another word. The jobs that publish are for one machine, or divide the
+// work among at most the given number of machines.
+func Workflows(forge string, machines int) map[string][]byte {
 	if !slices.Contains(Forges, forge) {
 		return nil
 	}
@@ -43,8 +49,26 @@ func Workflows(forge string) map[string][]byte {
 	for _, entry := range must(files.ReadDir("template-ci/" + forge)) {
 		workflows[workflowPath(forge, entry.Name())] = must(files.ReadFile("template-ci/" + forge + "/" + entry.Name()))
 	}
+	publishing := workflowPath(forge, "libre-publish.yml")
+	if forge == "gitlab" {
+		publishing = workflowPath(forge, "libre.yml")
+	}
+	workflows[publishing] = append(workflows[publishing], publishJobs(forge, machines)...)
 	workflows["."+forge+"/libre-setup.sh"] = must(files.ReadFile("template-ci/setup.sh"))
 	return workflows
+}
+
+// publishJobs returns the jobs that build and publish.
+func publishJobs(forge string, machines int) string {
+	if machines == 1 {
+		return string(must(files.ReadFile("template-ci/one/" + forge + ".yml")))
+	}
+	var numbers []string
+	for number := range machines {
+		numbers = append(numbers, strconv.Itoa(number+1))
+	}
+	fill := strings.NewReplacer("MACHINES", strconv.Itoa(machines), "NUMBERS", strings.Join(numbers, ", "))
+	return fill.Replace(string(must(files.ReadFile("template-ci/many/" + forge + ".yml"))))
 }
 
 // workflowPath is where a forge expects a workflow. GitLab has one file at the top, which

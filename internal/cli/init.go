@@ -27,6 +27,7 @@ type initOptions struct {
 	systems    []string // none: this machine's
 	packageSet string   // nixpkgs, or host; "" for nixpkgs, which is not written down
 	forge      string   // one of nixcode.Forges; "" for no workflows
+	machines   int      // that publish at once
 	app        string   // withExamples, withNone or the source of the first app
 	json       bool
 }
@@ -57,7 +58,8 @@ apps daily and inputs weekly by pull requests, check each pull request, publish
 what is merged to main, scan it daily, and publish its public page to GitHub
 Pages or GitLab Pages, or in the branch pages. Each file begins with what it
 needs. In a directory that has a catalogue, init writes only these files, and
-replaces none.`,
+replaces none. With --ci-machines N, up to N machines build and publish at once.
+A first job divides what needs work among them.`,
 		Example: "  libre init my-catalogue\n  libre init my-catalogue --registry registry.example/coop --app https://github.com/suitenumerique/docs\n  libre init --ci forgejo",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -75,6 +77,7 @@ replaces none.`,
 	flags.StringVar(&o.registry, "registry", "", "publish images to `REGISTRY`[/NAMESPACE]")
 	flags.StringSliceVar(&o.systems, "system", nil, "publish images for `SYSTEMS`, such as x86_64-linux,aarch64-linux (default: this machine's)")
 	flags.StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github, forgejo or gitlab")
+	flags.IntVar(&o.machines, "ci-machines", 1, "of --ci: publish with up to `N` machines at once")
 	flags.StringVar(&o.app, "app", withExamples, "the first app: examples, none, or the `SOURCE` of one, as libre new --from takes it")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
@@ -86,7 +89,7 @@ func (e *env) runInit(ctx context.Context, o initOptions, given func(flag string
 		return usageError{err}
 	}
 	if _, err := os.Stat(filepath.Join(o.dir, "flake.nix")); err == nil && o.forge != "" {
-		return e.addWorkflows(o, nixcode.Workflows(o.forge))
+		return e.addWorkflows(o, nixcode.Workflows(o.forge, o.machines))
 	}
 	if err := checkEmpty(o.dir); err != nil {
 		return err
@@ -107,7 +110,7 @@ func (e *env) runInit(ctx context.Context, o initOptions, given func(flag string
 	if len(o.systems) == 0 {
 		o.systems = []string{machine}
 	}
-	files, err := writeCatalogue(ctx, o, nixcode.Workflows(o.forge))
+	files, err := writeCatalogue(ctx, o, nixcode.Workflows(o.forge, o.machines))
 	if err != nil {
 		return err
 	}
@@ -193,6 +196,12 @@ func (o initOptions) check() error {
 	}
 	if o.forge != "" && !slices.Contains(nixcode.Forges, o.forge) {
 		return fmt.Errorf("--ci %s, expected github, forgejo or gitlab", o.forge)
+	}
+	if o.machines < 1 || o.machines > nixcode.MostMachines {
+		return fmt.Errorf("--ci-machines %d, expected a number from 1 to %d", o.machines, nixcode.MostMachines)
+	}
+	if o.machines > 1 && o.forge == "" {
+		return errors.New("--ci-machines: give --ci too")
 	}
 	if o.app == "" {
 		return errors.New("--app is empty, expected examples, none or the source of an app")
