@@ -35,11 +35,11 @@ func BenchmarkConfined(b *testing.B) {
 	build := func(builder *Builder) time.Duration {
 		req := request(b, source, map[string]Origin{"base": {Layout: dist}})
 		req.TrustUpstream = true
-		begun := time.Now()
+		started := time.Now()
 		if _, err := builder.Build(b.Context(), req); err != nil {
 			b.Fatal(describe(err))
 		}
-		return time.Since(begun)
+		return time.Since(started)
 	}
 	build(trusted) // fetches the base
 	first := build(confined)

@@ -76,7 +76,7 @@ func TestLinkedApps(t *testing.T) {
 		t.Errorf("apps %s", got)
 	}
 	if at := evaluation.Apps["linked"].Positions["version"]; at == nil || !strings.HasSuffix(at.File, "linked/default.nix") {
-		t.Errorf("its version stands at %+v", at)
+		t.Errorf("its version is at %+v", at)
 	}
 	const leads = " is a link, but its target has no default.nix in the catalogue"
 	for name, want := range map[string]string{

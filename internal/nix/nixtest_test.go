@@ -295,7 +295,7 @@ func TestMetadata(t *testing.T) {
 	} {
 		got := app.Positions[attribute]
 		if got == nil || got.File != "apps/one/default.nix" || got.Line != want.line || got.Column != want.column {
-			t.Errorf("%s stands at %+v, expected line %d, column %d", attribute, got, want.line, want.column)
+			t.Errorf("%s is at %+v, expected line %d, column %d", attribute, got, want.line, want.column)
 		}
 	}
 }

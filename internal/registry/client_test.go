@@ -22,16 +22,16 @@ import (
 	"github.com/libresh/libre/internal/fault"
 )
 
-// A spoilt registry counts requests, and may answer one of them differently.
-type spoilt struct {
+// A faulty registry counts requests, and may answer one of them differently.
+type faulty struct {
 	host     string
 	requests atomic.Int64
 	spoil    func(n int64, w http.ResponseWriter, r *http.Request) bool
 }
 
-func newSpoilt(t *testing.T) (*spoilt, *Client) {
+func newFaulty(t *testing.T) (*faulty, *Client) {
 	t.Helper()
-	s := &spoilt{}
+	s := &faulty{}
 	inner := ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v2/" { // the greeting
@@ -59,7 +59,7 @@ func remoteOptions(c *Client) []remote.Option {
 }
 
 // refuse answers the first requests with a status.
-func (s *spoilt) refuse(first int64, status int, header ...string) {
+func (s *faulty) refuse(first int64, status int, header ...string) {
 	s.requests.Store(0)
 	s.spoil = func(n int64, w http.ResponseWriter, r *http.Request) bool {
 		if n > first {
@@ -84,7 +84,7 @@ var noteRef = catalog.Ref{Repository: "docs-default", Tag: "5.4.1-1"}
 // The digest of a published artifact must not change: a change of these bytes changes the
 // digest of every record.
 func TestArtifactDigest(t *testing.T) {
-	_, client := newSpoilt(t)
+	_, client := newFaulty(t)
 	digest, err := client.ArtifactDigest(noteRef, note)
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestPushArtifact(t *testing.T) {
 	for _, size := range []int{10, inlineSize + 1} {
 		artifact := note
 		artifact.Content = []byte(`"` + strings.Repeat("x", size) + `"`)
-		registry, client := newSpoilt(t)
+		registry, client := newFaulty(t)
 		ctx := context.Background()
 		digest, err := client.PushArtifact(ctx, noteRef, artifact)
 		if err != nil {
@@ -133,7 +133,7 @@ func TestPushArtifact(t *testing.T) {
 }
 
 func TestSetTag(t *testing.T) {
-	_, client := newSpoilt(t)
+	_, client := newFaulty(t)
 	ctx := context.Background()
 	other := note
 	other.Content = []byte("{}\n")
@@ -176,7 +176,7 @@ func TestSetTag(t *testing.T) {
 // An error is returned if a registry accepts a tag and keeps the old one, or if another
 // writer is faster.
 func TestTagThatOthersSetIsReported(t *testing.T) {
-	registry, client := newSpoilt(t)
+	registry, client := newFaulty(t)
 	ctx := context.Background()
 	other := note
 	other.Content = []byte("{}\n")
@@ -204,7 +204,7 @@ func TestTagThatOthersSetIsReported(t *testing.T) {
 
 // An error is returned if a registry forgets a tag that it accepted.
 func TestTagThatTheRegistryForgetsIsReported(t *testing.T) {
-	registry, client := newSpoilt(t)
+	registry, client := newFaulty(t)
 	ctx := context.Background()
 	digest, err := client.PushArtifact(ctx, noteRef, note)
 	if err != nil {
@@ -225,7 +225,7 @@ func TestRetries(t *testing.T) {
 	for _, status := range []int{408, 425, 429, 500, 502, 503, 504} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
-			registry, client := newSpoilt(t)
+			registry, client := newFaulty(t)
 			registry.refuse(2, status, "Retry-After", "0")
 			if _, err := client.PushArtifact(context.Background(), noteRef, note); err != nil {
 				t.Error(err)
@@ -248,7 +248,7 @@ func TestRetries(t *testing.T) {
 
 func TestNoRetries(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 405, 413, 416, 501} {
-		registry, client := newSpoilt(t)
+		registry, client := newFaulty(t)
 		registry.refuse(1000, status)
 		tag, err := client.Tag(noteRef)
 		if err != nil {
@@ -272,7 +272,7 @@ func TestNoRetries(t *testing.T) {
 
 // An answer that ends too early is requested again.
 func TestTruncatedAnswer(t *testing.T) {
-	registry, client := newSpoilt(t)
+	registry, client := newFaulty(t)
 	digest, err := client.PushArtifact(context.Background(), noteRef, note)
 	if err != nil {
 		t.Fatal(err)

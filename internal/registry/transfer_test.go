@@ -187,10 +187,10 @@ func TestPushIndexFaults(t *testing.T) {
 			for n := 1; n <= 8; n++ { // the number of requests without a fault
 				registry := record(t, handlerOf(t, "no referrers"))
 				client := registry.client(t)
-				spoilt := false
+				faulty := false
 				registry.meddle = func(i int, _ string, w http.ResponseWriter, r *http.Request) bool {
 					if i == n {
-						spoilt = true
+						faulty = true
 						spoil(w, r, registry.inner)
 					}
 					return i == n
@@ -198,8 +198,8 @@ func TestPushIndexFaults(t *testing.T) {
 				if _, err := client.PushIndex(context.Background(), dir, digest, imageRef); err != nil {
 					t.Errorf("request %d: %v", n, err)
 				}
-				if !spoilt {
-					t.Errorf("request %d: nothing was spoilt: %q", n, registry.since())
+				if !faulty {
+					t.Errorf("request %d: nothing was faulty: %q", n, registry.since())
 				}
 				sound(t, client, imageRef, digest)
 			}

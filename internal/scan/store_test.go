@@ -223,7 +223,7 @@ func TestOpenRefuses(t *testing.T) {
 		"text":             {file("<html>"), "unpacking the vulnerability database /"},
 		"empty file":       {file(""), "it has no vulnerability.db"},
 		"cut-off archive":  {file(string(whole[:len(whole)/2])), "unpacking the vulnerability database /"},
-		"spoilt archive":   {file(string(bytes.Replace(whole, whole[1000:1004], []byte("oops"), 1))), "unpacking the vulnerability database /"},
+		"faulty archive":   {file(string(bytes.Replace(whole, whole[1000:1004], []byte("oops"), 1))), "unpacking the vulnerability database /"},
 		"other archive":    {file("\x1f\x8b"), "unpacking the vulnerability database /"},
 		"unencrypted":      {"http://mirror.example/databases", "is not encrypted: anybody on the way could hide vulnerabilities; use https://"},
 		"another scheme":   {"ftp://mirror.example/databases", "the address of the vulnerability database is not valid"},

@@ -110,7 +110,7 @@ func TestVerifyListed(t *testing.T) {
 		t.Error("believed the signature of another digest")
 	}
 	// A registry that damages the contents of its list does not make an image unsigned.
-	change = func(list string) string { return strings.ReplaceAll(list, "dsseEnvelope", "spoilt") }
+	change = func(list string) string { return strings.ReplaceAll(list, "dsseEnvelope", "faulty") }
 	must[*Signature](t)(newClient(t).VerifyListed(ctx, subjects[0], signer.Policy()))
 }
 

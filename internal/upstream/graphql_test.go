@@ -87,7 +87,7 @@ func TestRequestsForManyApps(t *testing.T) {
 			t.Errorf("warm %t: release %+v", warm, got)
 		}
 		if got := asked(forge); len(got) > 0 {
-			t.Errorf("asked %v for a release that the query told", got)
+			t.Errorf("asked %v for a release that was in the query's answer", got)
 		}
 	}
 }

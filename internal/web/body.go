@@ -38,7 +38,7 @@ func readAhead(response *http.Response, secrets []string) error {
 	}
 	if !refused {
 		readers := append(make([]io.Reader, 0, len(read)+1), read...)
-		response.Body = &begun{io.MultiReader(append(readers, body)...), body, nil}
+		response.Body = &peekedBody{io.MultiReader(append(readers, body)...), body, nil}
 		return nil
 	}
 	text, err := io.ReadAll(io.MultiReader(read...))
@@ -46,7 +46,7 @@ func readAhead(response *http.Response, secrets []string) error {
 		text = bytes.ReplaceAll(text, []byte(secret), []byte("…"))
 	}
 	response.ContentLength = -1
-	response.Body = &begun{bytes.NewReader(text), body, text}
+	response.Body = &peekedBody{bytes.NewReader(text), body, text}
 	return err
 }
 
@@ -68,15 +68,15 @@ func readParts(body io.Reader, most int) (parts []io.Reader, err error) {
 	return parts, err
 }
 
-// begun is a body whose beginning is in memory.
-type begun struct {
+// peekedBody is a body whose beginning is in memory.
+type peekedBody struct {
 	io.Reader
 	io.Closer
 	beginning []byte
 }
 
 func beginning(response *http.Response) string {
-	if body, is := response.Body.(*begun); is {
+	if body, is := response.Body.(*peekedBody); is {
 		return string(body.beginning)
 	}
 	return ""

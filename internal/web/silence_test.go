@@ -37,14 +37,14 @@ func TestWaitsForASilentServerOnce(t *testing.T) {
 		t.Cleanup(server.Close)
 		transport := NewTransport(Options{Read: patience})
 		transport.beginning = 3 * patience
-		begun := time.Now()
+		started := time.Now()
 		for range 20 {
 			_, err := (&http.Client{Transport: transport}).Get(server.URL)
 			if !errors.As(err, new(*silenceError)) || !strings.Contains(err.Error(), " does not send a complete answer within ") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if took := time.Since(begun); took > 20*patience || requests != mostSilences {
+		if took := time.Since(started); took > 20*patience || requests != mostSilences {
 			t.Errorf("%s: %s, %d requests", name, took, requests)
 		}
 	}

@@ -121,7 +121,7 @@ func undisturbedTwo(t *testing.T) map[string]string {
 }
 
 // Temporary faults are retried without a message. The first and the fifth request of each
-// kind are spoilt.
+// kind are faulty.
 func TestTemporaryFaultsAreRetried(t *testing.T) {
 	t.Parallel()
 	want := undisturbedTwo(t)

@@ -115,15 +115,15 @@ func TestServeKeepsNoMoreThanItsLimit(t *testing.T) {
 		},
 		"uploads that are never ended": func(t *testing.T, host string) (last response) {
 			for range 12 {
-				begun := request(t, "POST", host, "/v2/a/blobs/uploads/", "")
-				last = request(t, "PATCH", host, begun.header.Get("Location"), string(block))
+				started := request(t, "POST", host, "/v2/a/blobs/uploads/", "")
+				last = request(t, "PATCH", host, started.header.Get("Location"), string(block))
 			}
 			return last
 		},
 		"one upload in chunks": func(t *testing.T, host string) (last response) {
-			begun := request(t, "POST", host, "/v2/a/blobs/uploads/", "")
+			started := request(t, "POST", host, "/v2/a/blobs/uploads/", "")
 			for range 12 {
-				last = request(t, "PATCH", host, begun.header.Get("Location"), string(block))
+				last = request(t, "PATCH", host, started.header.Get("Location"), string(block))
 			}
 			return last
 		},
@@ -356,9 +356,9 @@ func TestServeWaitsForNobody(t *testing.T) {
 		"POST /v2/docs/blobs/uploads/?digest=" + digestOf("x") + " HTTP/1.1\nHost: localhost\nContent-Length: 100\n\nx",
 		"POST /v2/docs/blobs/uploads/?digest=" + digestOf("x") + " HTTP/1.1\nHost: localhost\nTransfer-Encoding: chunked\n\n1\nx\n",
 	} {
-		begun := time.Now()
-		if status := raw(t, address, request); status == "201" || time.Since(begun) > 5*time.Second {
-			t.Errorf("%q: %s after %s", request, status, time.Since(begun))
+		started := time.Now()
+		if status := raw(t, address, request); status == "201" || time.Since(started) > 5*time.Second {
+			t.Errorf("%q: %s after %s", request, status, time.Since(started))
 		}
 	}
 	left, err := filepath.Glob(filepath.Join(dir, ".uploads/*"))

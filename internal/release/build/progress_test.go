@@ -76,7 +76,7 @@ func TestProgressCountsDownWhatNixSaidItHasToDo(t *testing.T) {
 	}
 	for _, line := range []string{"one build 0/1", "two build 0/1", "three wait 0/0", "two failing: cc/error 1"} {
 		if !slices.Contains(h.lines, line) {
-			t.Errorf("%q was not told: %q", line, h.lines)
+			t.Errorf("%q was not reported: %q", line, h.lines)
 		}
 	}
 	if slices.Contains(h.lines, "three build 0/1") {
