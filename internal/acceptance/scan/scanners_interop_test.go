@@ -202,7 +202,7 @@ func (s *shop) expect(t *testing.T, when, image string, want []string) {
 	said := filepath.Join(t.TempDir(), "openvex.json")
 	vex := s.run("vex", reference, "-o", "openvex")
 	document := vex.stdout
-	if strings.Contains(vex.stderr, "there are no statements about ") {
+	if strings.Contains(vex.stderr, "has no statements that verify") {
 		document = `{"@context":"https://openvex.dev/ns/v0.2.0","@id":"https://example.org/none","author":"test","timestamp":"2026-01-01T00:00:00Z","version":1,"statements":[]}`
 	}
 	if err := os.WriteFile(said, []byte(document), 0o644); err != nil {
