@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -10,15 +11,20 @@ import (
 	"testing"
 )
 
-// FreeAddress returns a loopback address, HOST:PORT, on which nothing listens.
+// FreeAddress returns a loopback address, HOST:PORT, on which nothing listens. A server of
+// another program begins to listen there later, so the port is none of those that Linux gives to
+// connections, by default 32768 to 60999.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(22_000)))
+		if err == nil {
+			defer listener.Close()
+			return listener.Addr().String()
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Fatal("no port between 10000 and 32000 is free")
+	return ""
 }
 
 // Serve runs a server until the test ends, and waits until it answers at a URL.
