@@ -221,7 +221,7 @@ func (b *Builder) start(ctx context.Context, j *job) (_ backend, end func(), err
 	case "docker":
 		return docker{b.engine, j.out, j.tmp}, func() {}, nil
 	case "buildkit":
-		return buildKit{b.engine, j.out}, func() {}, nil
+		return &buildKit{b.engine, j.out}, func() {}, nil
 	}
 	if err := b.storage.open(ctx); err != nil {
 		return nil, nil, err

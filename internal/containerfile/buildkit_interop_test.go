@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/testkit"
@@ -258,6 +259,37 @@ func TestInteropBuildKitInThisMachinesNetworkIsRefused(t *testing.T) {
 		if net := filesOf(t, img)["/net"].content; net != "lo\n" {
 			t.Errorf("the step has the network %q", net)
 		}
+	}
+}
+
+// With daemons of two platforms, each image is built where its platform is at home.
+func TestInteropBuildKitBuildsEachPlatformWhereItIsAtHome(t *testing.T) {
+	_, e := startBuildKitDaemon(t, BuildKit{})
+	e.BuildKit.Others = []string{testkit.BuildKit(t, "--oci-worker-platform="+foreignPlatform()).Host}
+	base := catalogueLayout(t, "base", busyboxIndex(t))
+	b := NewBuilder(e, "")
+	var group errgroup.Group
+	for _, platform := range []string{machinePlatform(), foreignPlatform()} {
+		req := request(t, write(t, map[string]string{"Containerfile": "FROM base\nRUN busybox hostname > /made\n"}), map[string]Origin{"base": {Layout: base}})
+		req.Platform = platform
+		group.Go(func() error {
+			res, err := b.Build(t.Context(), req)
+			if err != nil {
+				return err
+			}
+			img, cf := built(t, res)
+			if _, made := filesOf(t, img)["/made"]; !made || "linux/"+cf.Architecture != platform {
+				t.Errorf("%s: made %v, architecture %s", platform, made, cf.Architecture)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(describe(err))
+	}
+	how, _, err := b.Confinement(t.Context())
+	if err != nil || !strings.Contains(how, e.BuildKit.Host) || !strings.Contains(how, e.BuildKit.Others[0]+", for "+foreignPlatform()) {
+		t.Errorf("%s, %v", how, err)
 	}
 }
 

@@ -72,11 +72,7 @@ func (c *confinement) String() string {
 func (b *Builder) Confinement(ctx context.Context) (how, offline string, err error) {
 	switch b.engine.Name {
 	case "buildkit":
-		facts, err := b.engine.facts(ctx)
-		if err != nil {
-			return "", "", err
-		}
-		how, err = b.engine.isolation(facts)
+		how, err = b.engine.isolations(ctx)
 		return how, "", err
 	case "docker":
 		out, err := newOutput(ctx, "", nil)

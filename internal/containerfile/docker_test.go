@@ -43,7 +43,7 @@ echo '#7 [build 1/2] FROM x'; echo '#8 [build 2/2] RUN y'; echo '#8 [build 2/2] 
 	req := request(t, write(t, map[string]string{"Dockerfile": allKinds, "Dockerfile.dockerignore": "x", "sub/f": ""}), map[string]Origin{
 		"base:1": {Layout: dist, Ref: "base-default:1-1"},
 	})
-	req.Args = map[string]string{"GREETING": "a b"}
+	req.Args = map[string]string{"GREETING": "a b", "BUILDKIT_SYNTAX": "nowhere.example/frontend"}
 	req.Contexts = map[string]string{"extra": dist}
 	req.Platform, req.NoCache = "linux/arm64", true
 	req.Cache, req.Proxy = "docs/backend", "http://proxy.example:3128"

@@ -120,6 +120,10 @@ func (j *job) read() error {
 	return j.readSecrets()
 }
 
+// syntaxArgument would make BuildKit fetch another frontend.
+// https://docs.docker.com/reference/dockerfile/#syntax
+const syntaxArgument = "BUILDKIT_SYNTAX"
+
 // arguments returns Args and the automatic arguments that the file declares: some engines
 // do not set all of them.
 func (j *job) arguments() []string {
@@ -134,6 +138,7 @@ func (j *job) arguments() []string {
 	for name, v := range j.Args {
 		values[name] = v
 	}
+	delete(values, syntaxArgument)
 	var args []string
 	for name, v := range values {
 		args = append(args, name+"="+v)

@@ -188,7 +188,7 @@ func TestNoSecretIsMounted(t *testing.T) {
 
 func TestUnfixedAdvisories(t *testing.T) {
 	all := []string{"CVE-2024-1753", "CVE-2024-9407", "CVE-2024-9675", "CVE-2024-9676", "CVE-2024-11218"}
-	for engine, want := range map[Engine][]string{
+	for engine, want := range map[*Engine][]string{
 		{Name: "buildah", Version: "1.28.2"}:      all,
 		{Name: "buildah", Version: "1.33.7"}:      all[1:],
 		{Name: "buildah", Version: "1.33.12"}:     nil,

@@ -11,6 +11,7 @@ import (
 func buildKitKeys(b *containerfile.BuildKit) []key {
 	return []key{
 		{"host", "", "unix:///PATH, tcp://HOST:PORT or kube-pod://POD", "host: tcp://builder.example:1234", text(&b.Host, checkBuildKitHost)},
+		{"others", "", "a list of addresses of more daemons, for other platforms", "others: [tcp://arm.example:1234]", list(&b.Others, checkBuildKitHost)},
 		{"ca", "", "a PEM file of certificate authorities for the daemon", "ca: buildkit/ca.pem", text(&b.CA, checkFile)},
 		{"cert", "", "a PEM file with the certificate of this client", "cert: buildkit/cert.pem", text(&b.Cert, checkFile)},
 		{"key", "", "a PEM file with its private key", "key: buildkit/key.pem", text(&b.Key, checkFile)},

@@ -30,7 +30,7 @@ func (s *Settings) keys(dir string) []key {
 		{"groups", "", "names, each with a list of selections", `groups: {lyon: ["*/*/lyon", docs]}`, s.readGroups},
 		{"packageSet", "LIBRE_PACKAGE_SET", "nixpkgs or host", "packageSet: host", text(&s.PackageSet, oneOf("nixpkgs", "host"))},
 		{"engine", "LIBRE_ENGINE", "buildah, podman, docker, buildkit or none", "engine: buildah", text(&s.Engine.Name, oneOf("buildah", "podman", "docker", "buildkit", "none"))},
-		{"buildkit", "", "a mapping with host, ca, cert, key or cache", "buildkit: {host: unix:///run/buildkit/buildkitd.sock}", readBuildKit(&s.Engine.BuildKit, dir)},
+		{"buildkit", "", "a mapping with host, others, ca, cert, key or cache", "buildkit: {host: unix:///run/buildkit/buildkitd.sock}", readBuildKit(&s.Engine.BuildKit, dir)},
 		{"build", "", "a mapping with proxy, ca, secrets, ssh or trustUpstream", "build: {proxy: http://proxy.example:3128}", mapping(s.Build.keys(dir))},
 		{"cache", "", "a mapping with to and key", "cache: {to: file:///srv/cache, key: cache.key}", readCache(&s.Cache, dir)},
 		{"layers", "", "a mapping with compression", "layers: {compression: zstd}", mapping(s.Layers.keys())},
