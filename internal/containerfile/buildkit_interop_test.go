@@ -83,9 +83,26 @@ func TestInteropBuildKitMakesTheSameImageAgain(t *testing.T) {
 	}
 }
 
+// BuildKit does with all instructions, flags and triggers what the other engines do, and explains
+// as well what is missing.
+func TestInteropBuildKitDoesWhatOtherEnginesDo(t *testing.T) {
+	_, e := startBuildKitDaemon(t, BuildKit{Registries: logins{}})
+	others := withEngines
+	t.Cleanup(func() { withEngines = others })
+	withEngines = func(t *testing.T, test func(t *testing.T, e Engine)) { test(t, e) }
+	t.Run("instructions", TestEveryInstruction)
+	t.Run("triggers", TestTriggersOfABase)
+	t.Run("missing", TestMissingSourceIsExplained)
+}
+
 func TestInteropBuildKitStepsCannotEscape(t *testing.T) {
 	_, e := startBuildKitDaemon(t, BuildKit{})
 	stepsCannotEscape(t, e)
+}
+
+func TestInteropBuildKitStepsUseProxy(t *testing.T) {
+	_, e := startBuildKitDaemon(t, BuildKit{})
+	stepsUseProxy(t, e)
 }
 
 func TestInteropBuildKitStepsGetTheirSecrets(t *testing.T) {

@@ -1,5 +1,5 @@
 // Package containerfile reads Containerfiles and builds images from them with
-// buildah, podman or docker. It is the only package that runs these programs.
+// buildah, podman or docker, or BuildKit's daemon. It is the only package that runs these programs.
 //
 // Reading is pure: [Parse] and [File.Bases] return the images that a build needs.
 // Building ignores the user's own images: every base is fetched by digest into libre's

@@ -292,8 +292,9 @@ func newerInstructions(t *testing.T, b *Builder, req Request, address string) {
 	}
 }
 
-// withEngines runs a test with each installed engine: buildah, podman and docker.
-func withEngines(t *testing.T, test func(t *testing.T, e Engine)) {
+// withEngines runs a test with each installed engine: buildah, podman and docker. The tests of
+// BuildKit replace it.
+var withEngines = func(t *testing.T, test func(t *testing.T, e Engine)) {
 	eachEngine(t, test)
 	t.Run("docker", func(t *testing.T) {
 		testkit.Docker(t, true)

@@ -22,6 +22,7 @@ var missingForms = []*regexp.Regexp{
 	regexp.MustCompile(`sanitizing bind subdirectory "(?:[^"]*/merged)?(/[^"]*)".*: no such file or directory`),
 	regexp.MustCompile(`failed to calculate checksum of ref \S+: "([^"]*)": not found`),
 	regexp.MustCompile(`(?:lstat|open) \S*/buildkit-mount\d+(/.*): no such file or directory`),
+	regexp.MustCompile(`^(?:process ".*" did not complete successfully: )?(?:lstat|open) (/.*): no such file or directory$`),
 }
 
 // explainMissing names the source of c that matches nothing, and adds a suggestion or the rule

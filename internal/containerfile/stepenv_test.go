@@ -280,6 +280,11 @@ func TestDockerStepsUseProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	stepsUseProxy(t, e)
+}
+
+// stepsUseProxy builds with a proxy, which leaves no trace, and with authorities.
+func stepsUseProxy(t *testing.T, e Engine) {
 	base := attackersBase(t)
 	build := func(text, proxy string, ca []byte) (Result, Request, error) {
 		req := request(t, write(t, map[string]string{"Containerfile": text}), map[string]Origin{"base": {Layout: base}})
