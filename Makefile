@@ -22,7 +22,7 @@ TEST_TOOLS := $(DEMO_TOOLS) ip:iproute2 skopeo:skopeo docker-registry:docker-reg
 RACE_TOOLS := $(TEST_TOOLS) gcc:gcc gencat:libc6-dev
 
 # Besides, what is large and needed by `make interop` alone.
-INTEROP_TOOLS := $(TEST_TOOLS) chromium:chromium
+INTEROP_TOOLS := $(TEST_TOOLS) chromium:chromium /usr/lib/cni/loopback:containernetworking-plugins
 
 DEMO_PORT := 5077
 # What decides which images the demo has: with another of it, its registry's tags are taken.

@@ -16,6 +16,9 @@ import (
 // buildKitVersion is that of go.mod.
 const buildKitVersion = "v0.34.2"
 
+// plugins has the network plugins of Debian's containernetworking-plugins.
+const plugins = "/usr/lib/cni"
+
 // loopbackOnly is a network configuration for build steps.
 const loopbackOnly = `{"cniVersion": "1.0.0", "name": "steps", "plugins": [{"type": "loopback"}]}`
 
@@ -34,12 +37,12 @@ type BuildKitDaemon struct {
 func BuildKit(t testing.TB, arguments ...string) *BuildKitDaemon {
 	t.Helper()
 	RequireRoot(t)
-	Require(t, "runc")
+	Require(t, "runc", plugins+"/loopback")
 	dir, err := os.MkdirTemp("/tmp", "buildkit") // the paths of sockets are short
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := fmt.Sprintf("[worker.oci]\nnetworkMode = %q\ncniConfigPath = %q\ncniBinaryPath = %q\n", "cni", dir+"/net.conflist", "/usr/lib/cni")
+	settings := fmt.Sprintf("[worker.oci]\nnetworkMode = %q\ncniConfigPath = %q\ncniBinaryPath = %q\n", "cni", dir+"/net.conflist", plugins)
 	for name, text := range map[string]string{"net.conflist": loopbackOnly, "buildkitd.toml": settings} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

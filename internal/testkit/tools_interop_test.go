@@ -11,7 +11,7 @@ import (
 // TestInteropToolsStart installs and starts the programs. It runs first: compiling them takes
 // longer than a test may.
 func TestInteropToolsStart(t *testing.T) {
-	for _, path := range []string{Grype(t), Trivy(t)} {
+	for _, path := range []string{Grype(t), Trivy(t), buildKitProgram(t)} {
 		if out, err := exec.Command(path, "--version").CombinedOutput(); err != nil {
 			t.Errorf("%s --version: %v\n%s", path, err, out)
 		}
