@@ -64,7 +64,7 @@ func (e *env) copyToCache(ctx context.Context, cache *nix.BinaryCache, builder *
 	case errors.As(err, &known), ctx.Err() != nil:
 		return err
 	case err != nil:
-		return &fault.Fault{Err: err, Fix: "libre build copies again what is missing"}
+		return &fault.Fault{Err: err, Fix: "run the same command again, which copies what is missing"}
 	case outputs > 0:
 		e.Notef("%s has what the images are made of", cache.To)
 	}

@@ -42,7 +42,7 @@ func TestCacheGetsWhatImagesAreMadeOf(t *testing.T) {
 	writeFile(t, filepath.Join(c.dir, "libre.yaml"), strings.Replace(settings, cache, "/dev/null/cache", 1))
 	stdout, stderr, code := first.run(t, c, "substitute = false", "build", "--all")
 	want := referencesOf(stdout)
-	if code != 1 || len(want) != 2 || strings.Count(stderr, "\nerror: copying to file:///dev/null/cache: ") != 1 || !strings.HasSuffix(stderr, "; libre build copies again what is missing\n") {
+	if code != 1 || len(want) != 2 || strings.Count(stderr, "\nerror: copying to file:///dev/null/cache: ") != 1 || !strings.HasSuffix(stderr, "; run the same command again, which copies what is missing\n") {
 		t.Errorf("to a folder that cannot be: exit code %d, %q\n%s", code, want, stderr)
 	}
 	writeFile(t, filepath.Join(c.dir, "libre.yaml"), settings)

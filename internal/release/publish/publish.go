@@ -110,6 +110,11 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 	}
 	p.Builder.Watcher.Evaluated(selected)
 	state.InParallel(state.Readers, releases, func(_ int, r *releasePush) { r.outcome = p.prepare(ctx, r) })
+	for _, r := range releases {
+		if r.there.State == state.Published || r.mending {
+			p.Builder.Remember(r.rel.Targets)
+		}
+	}
 	defer p.registry().CancelUploads(ctx)
 	working, stop := context.WithCancel(ctx)
 	defer stop()
