@@ -11,6 +11,7 @@ import (
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/ui"
 )
@@ -106,10 +107,21 @@ func (ws *workspace) isPublished(ctx context.Context, app catalog.App) (bool, er
 			return false, err
 		}
 		if _, err = client.Head(ctx, tag); !errors.Is(err, registry.ErrNotFound) {
-			return err == nil, err
+			return err == nil, mayBePublished(err)
 		}
 	}
 	return false, nil
+}
+
+// mayBePublished adds a fix to the error of a registry that does not answer.
+func mayBePublished(err error) error {
+	var unanswered *fault.Fault
+	if !errors.As(err, &unanswered) || unanswered.Kind != fault.Unreachable || unanswered.Fix != "" {
+		return err
+	}
+	withFix := *unanswered
+	withFix.Fix = "try again, because a version that is published needs a higher package version, or remove registry from libre.yaml for now"
+	return &withFix
 }
 
 // hashResultJSON is one app of `hash --json`.
