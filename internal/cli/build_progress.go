@@ -135,26 +135,33 @@ func (w *buildWatcher) Finished(result build.Result) {
 	case state.Failed:
 		w.progress.Set(name, ui.State{Phase: ui.Failed, Message: result.Err.Error()})
 		w.env.showTail(name, result.Err.Tail)
-	case state.Built:
+	case state.Built, state.Unchanged:
+		w.finishedImage(name, result)
+	case state.Skipped:
+		w.progress.Set(name, ui.State{Phase: ui.Skipped, Message: result.Skipped[0].Reason})
+		return
+	}
+	for _, skip := range result.Skipped {
+		w.env.Warnf("%s: skipped for %s: %s", name, skip.System, skip.Reason)
+	}
+}
+
+// finishedImage shows that an image exists in the layout. A push is not done with it.
+func (w *buildWatcher) finishedImage(name string, result build.Result) {
+	if result.State == state.Built {
+		w.measured(name, func(t *history.Took) { t.Build = result.Time.Seconds() })
+	}
+	switch {
+	case w.pushes:
+		w.progress.Set(name, ui.State{Phase: ui.Waiting, Message: "to be published"})
+	case result.State == state.Built:
 		digest := result.Digest
 		if w.env.options.StderrTerminal {
 			digest = "" // the table at the end has it
 		}
 		w.progress.Set(name, ui.State{Phase: ui.Done, Message: digest})
-		w.measured(name, func(t *history.Took) { t.Build = result.Time.Seconds() })
-	case state.Unchanged:
+	default:
 		w.progress.Set(name, ui.State{Phase: ui.Skipped})
-	case state.Skipped:
-		w.progress.Set(name, ui.State{Phase: ui.Skipped, Message: result.Skipped[0].Reason})
-	}
-	if w.pushes && (result.State == state.Built || result.State == state.Unchanged) {
-		w.progress.Set(name, ui.State{Phase: ui.Waiting, Message: "to be published"})
-	}
-	if result.State == state.Skipped {
-		return
-	}
-	for _, skip := range result.Skipped {
-		w.env.Warnf("%s: skipped for %s: %s", name, skip.System, skip.Reason)
 	}
 }
 
