@@ -7,7 +7,7 @@ let
 
   strings = list t.string;
   needs = import ./needs.nix;
-  components = list t.name // { doc = "The components that take it, if not all."; };
+  components = list t.name // { doc = "The components that get it. The default is all."; };
 
   # A port's check; ports.nix has its rules.
   health = {
@@ -23,23 +23,23 @@ let
       failureThreshold = "retries";
     };
   } // struct [ ] {
-    path = t.absolute // { doc = "Path of a URL, requested by HTTP."; example = ''"/healthz"''; };
+    path = t.absolute // { doc = "Path to request by HTTP."; example = ''"/healthz"''; };
     port = t.name // { doc = "Name of the port for `path`, if there are several."; example = ''"http"''; };
     command = strings // {
-      doc = "A program in the container: exit code 0 means healthy. That of a component is also the image's HEALTHCHECK.";
+      doc = "Command to run in the container. Exit code 0 means healthy. For a component it is also the image's HEALTHCHECK.";
       example = ''[ "bin/healthy" "--quick" ]'';
     };
     tcp = t.name // { doc = "Name of a port that accepts connections."; example = ''"redis"''; };
     grpc = t.name // { doc = "Name of a port with the service `grpc.health.v1`."; };
     interval = t.seconds // { doc = "Seconds between checks."; };
     timeout = t.seconds // { doc = "Seconds that a check may take."; };
-    startPeriod = t.seconds // { doc = "Seconds after the start during which failures do not count: the start-up grace."; };
-    retries = t.natural // { doc = "Consecutive failures that make it unhealthy."; };
+    startPeriod = t.seconds // { doc = "Seconds after the start in which failures do not count."; };
+    retries = t.natural // { doc = "Number of failures in a row after which it is unhealthy."; };
   };
 
   amounts = struct [ ] {
-    cpu = t.quantity // { doc = "Cores."; example = ''"250m"''; };
-    memory = t.quantity // { doc = "Bytes."; example = ''"512Mi"''; };
+    cpu = t.quantity // { doc = "CPU cores."; example = ''"250m"''; };
+    memory = t.quantity // { doc = "Memory, in bytes."; example = ''"512Mi"''; };
   };
 
   # A setting by its environment variable.
@@ -48,20 +48,20 @@ let
   } // struct [ "description" ] {
     description = t.string // { doc = "What it is for."; };
     type = t.oneOf [ "string" "integer" "number" "boolean" "url" "email" "json" "duration" "file" ] // {
-      doc = "The type of the text. A `file` is the path of one that the operator mounts.";
+      doc = "The type of the value. A `file` is the path of a file that the operator mounts.";
       default = "string";
     };
-    default = t.string // { doc = "What the program uses if it is not set."; };
+    default = t.string // { doc = "The value that the program uses if the variable is not set."; };
     value = t.string // {
-      doc = "The value to run with, unless the operator sets another. `$(host)` is the app's host name, `$(url)` its address, and `$(service.NAME.PORT)` is HOST:PORT of a service.";
+      doc = "The value, unless the operator sets another. `$(host)` is the app's host name, `$(url)` its address, and `$(service.NAME.PORT)` is HOST:PORT of a service.";
       example = ''"https://$(host)/collaboration/api/"'';
     };
     required = t.boolean // { doc = "Whether the operator must set it."; default = false; };
     secret = t.boolean // { doc = "Whether it is a secret, which has no value in the catalogue."; default = false; };
-    generate = t.boolean // { doc = "Whether any random text does, which must be kept. For secrets."; default = false; };
-    file = t.envName // { doc = "The variable that names a file with the value instead."; example = ''"SECRET_KEY_FILE"''; };
+    generate = t.boolean // { doc = "Whether the value is a random text that is generated once and kept. For secrets."; default = false; };
+    file = t.envName // { doc = "Another variable, for the path of a file that has the value."; example = ''"SECRET_KEY_FILE"''; };
     example = t.string // { doc = "An example."; };
-    values = strings // { doc = "The values that it may have."; };
+    values = strings // { doc = "The allowed values."; };
     inherit components;
   };
   settings = each: map' each // { names = t.envName; };
@@ -76,7 +76,7 @@ in
       example = ''[ "celery" "-A" "impress.celery_app" "worker" ]'';
     };
     job = t.oneOf [ "before-upgrade" "first-install" "scheduled" ] // {
-      doc = "Makes it a job: `before-upgrade` runs once before each new app version, also before the first; `first-install` once, when the app is first installed; `scheduled` at the times of `schedule`. Without it the service runs all the time.";
+      doc = "Makes the service a job: `before-upgrade` runs once before each new app version, also before the first; `first-install` once, when the app is first installed; `scheduled` at the times of `schedule`. Without it the service runs all the time.";
     };
     schedule = t.cron // { doc = "When a scheduled job runs: the five fields of cron, in UTC."; example = ''"15 3 * * *"''; };
     optional = t.boolean // { doc = "Whether it only runs if the operator asks for it."; default = false; };
@@ -95,34 +95,34 @@ in
       same = "health";
       example = ''"/alive"'';
     };
-    replicas = t.natural // { doc = "How many to start with."; default = 1; };
-    maxReplicas = t.natural // { doc = "How many may run at once. 1 also means that the old one ends before a new one starts."; };
+    replicas = t.natural // { doc = "Number of replicas at first."; default = 1; };
+    maxReplicas = t.natural // { doc = "The largest number of replicas. With 1, an update ends the old replica before it starts the new one."; };
     resources = struct [ ] {
-      requests = amounts // { doc = "What it is given at least, in Kubernetes' units."; };
-      limits = amounts // { doc = "What it gets at most."; };
-    } // { doc = "What it uses."; };
+      requests = amounts // { doc = "The least that it is given, in Kubernetes' units."; };
+      limits = amounts // { doc = "The most that it may use."; };
+    } // { doc = "CPU and memory."; };
     config = settings ownSetting // { doc = "Settings of this service alone, by environment variable."; same = "config"; };
   };
 
   config = settings setting // {
-    doc = "The app's settings, by environment variable, beside those of `needs`.";
+    doc = "The app's settings, by environment variable, without those that `needs` sets.";
     default = { };
     example = ''{ LOG_LEVEL = { description = "What is logged"; default = "info"; values = [ "info" "debug" ]; }; }'';
   };
 
   needs = named ({ habits = { required = "optional"; }; } // struct [ ] {
-    kind = t.oneOf (builtins.attrNames needs.parts) // { doc = "What it is. The default is its name."; habits = needs.habits; };
+    kind = t.oneOf (builtins.attrNames needs.parts) // { doc = "The kind of need. The default is its name."; habits = needs.habits; };
     optional = t.boolean // { doc = "Whether the app works without it."; default = false; };
     description = t.string // { doc = "What it is for."; };
     inherit components;
     env = map'
       (orSet t.string (struct [ "value" ] {
-        value = t.string // { doc = "The value, with `$(PART)` for a part of the need."; };
-        file = t.envName // { doc = "The variable that names a file with the value instead."; example = ''"DB_PASSWORD_FILE"''; };
+        value = t.string // { doc = "The value. `$(PART)` stands for a part of the need."; };
+        file = t.envName // { doc = "Another variable, for the path of a file that has the value."; example = ''"DB_PASSWORD_FILE"''; };
         inherit components;
       })) // {
       names = t.envName;
-      doc = "The environment variables by which components take it: values with `$(PART)` for its parts, which docs/mkApp.md lists for each kind.";
+      doc = "Environment variables that tell components how to reach it. `$(PART)` in a value stands for a part of the need; docs/mkApp.md lists the parts of each kind.";
       default = { };
       example = ''{ DB_HOST = "$(host)"; DB_PASSWORD = { value = "$(password)"; file = "DB_PASSWORD_FILE"; }; }'';
     };
@@ -133,8 +133,8 @@ in
     postLogout = t.absolute // { doc = "`oidc`: the path of the post-logout redirect URI."; };
     scopes = strings // { doc = "`oidc`: the scopes that the app asks for."; example = ''[ "openid" "email" ]''; };
     path = t.absolute // { doc = "`volume`: the folder, one of the components' `volumes`."; example = ''"/data"''; };
-    size = t.quantity // { doc = "`volume`: its size to start with."; example = ''"10Gi"''; };
-    access = t.oneOf [ "ReadWriteOnce" "ReadWriteMany" "ReadOnlyMany" ] // { doc = "`volume`: who may use it at once, in Kubernetes' words. The default is `ReadWriteOnce`."; };
+    size = t.quantity // { doc = "`volume`: its initial size."; example = ''"10Gi"''; };
+    access = t.oneOf [ "ReadWriteOnce" "ReadWriteMany" "ReadOnlyMany" ] // { doc = "`volume`: its access mode in Kubernetes. The default is `ReadWriteOnce`."; };
     app = t.name // { doc = "`app`: another app of the catalogue."; };
     component = t.name // { doc = "`app`: its component, if it has several."; };
     port = t.name // { doc = "`app`: a port of the component."; };
@@ -148,39 +148,39 @@ in
     ({
       habits = { to = "service"; component = "service"; backend = "service"; websocket = "webSocket"; };
     } // struct [ ] {
-      service = t.name // { doc = "The service that it leads to."; };
+      service = t.name // { doc = "The service that gets the requests."; };
       port = t.name // { doc = "Name of the service's port, if it has several."; };
-      bucket = t.name // { doc = "A need of kind `bucket`, instead of `service`: the rest of the path is an object's key."; };
+      bucket = t.name // { doc = "A need of kind `bucket` that gets the requests, instead of `service`. The rest of the path is the key of an object."; };
       stripPrefix = t.boolean // { doc = "Removes the route's path before the request is passed on."; };
       webSocket = t.boolean // { doc = "Whether connections may become WebSockets."; };
       maxBodySize = t.quantity // { doc = "The largest body of a request; `0` is no limit."; example = ''"10Mi"''; };
       timeout = t.seconds // { doc = "Seconds that a request, or an idle WebSocket, may take."; };
       sticky = struct [ ] {
-        query = t.string // { doc = "Those with the same value of this query argument."; example = ''"room"''; };
-        cookie = t.string // { doc = "Those with the same value of this cookie."; };
-      } // { doc = "Sends requests that belong together to the same replica. Exactly one of these."; };
+        query = t.string // { doc = "Requests with the same value of this query argument belong together."; example = ''"room"''; };
+        cookie = t.string // { doc = "Requests with the same value of this cookie belong together."; };
+      } // { doc = "Sends requests that belong together to the same replica. Set one of these."; };
       authorize = struct [ "service" "path" ] {
         service = t.name // { doc = "The service to ask."; };
         port = t.name // { doc = "Name of its port, if it has several."; };
         path = t.absolute // { doc = "The path to ask for."; };
         urlHeader = t.header // { doc = "The header with the URL of the request."; example = ''"X-Original-URL"''; };
         methodHeader = t.header // { doc = "The header with the method of the request."; };
-        copyHeaders = list t.header // { doc = "Headers of the answer that the request is passed on with."; example = ''[ "Authorization" ]''; };
-      } // { doc = "Asks a service first, by a GET, whether the request may pass: an answer of 2xx lets it."; };
+        copyHeaders = list t.header // { doc = "Headers of the answer to add to the request."; example = ''[ "Authorization" ]''; };
+      } // { doc = "Asks a service, by GET, whether a request may pass. An answer of 2xx means that it may."; };
       responseHeaders = map' t.string // { names = t.header; doc = "Headers of the answer."; };
     }) // {
     names = t.absolute;
-    doc = "What requests from outside reach, by the path that theirs begins with. The longest path wins; it matches whole segments.";
+    doc = "Where requests from outside go, by path. A route is for its path and all paths below it. If several match, the longest path counts.";
     default = { };
     example = ''{ "/" = { service = "frontend"; }; "/api" = { service = "web"; }; }'';
   };
 
   backup = struct [ ] {
-    together = list t.name // { doc = "Needs whose content must be of one moment."; example = ''[ "postgres" "bucket" ]''; };
+    together = list t.name // { doc = "Needs to back up at the same moment, because their content belongs together."; example = ''[ "postgres" "bucket" ]''; };
     restoreOrder = list t.name // { doc = "Needs in the order to restore them."; };
     notes = t.string // { doc = "URL of upstream's notes."; };
   } // {
-    doc = "What to back up of the needs.";
+    doc = "How to back up the needs.";
     default = null;
   };
 }

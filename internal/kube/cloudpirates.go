@@ -51,8 +51,8 @@ func (r *renderer) chartComment(name, secret string, c chart, notes []string) st
 		fmt.Sprintf("Values for the chart %s of CloudPirates, as it is in version %s:", c.name, c.version),
 		fmt.Sprintf("  helm upgrade --install %s oci://registry-1.docker.io/cloudpirates/%s --version %s%s --values %s", name, c.name, c.version, r.inNamespace(), valuesFolder+name+".yaml"),
 		"It makes the Secret " + name + secret + ".",
-		"helm keeps the password in it. A tool that renders charts without the cluster, as helm",
-		"template does, makes another password each time.",
+		"helm keeps the password there. A tool that renders charts without the cluster, such as",
+		"helm template, makes a new password each time.",
 	}
 	return strings.Join(append(lines, notes...), "\n") + "\n"
 }
@@ -111,7 +111,7 @@ func (r *renderer) addMariaDBChart(need string) error {
 // another server.
 func (r *renderer) worksWith(need, server string) []string {
 	if version := r.Needs[need].Version; version != "" {
-		return []string{"The app asks for " + r.Needs[need].Kind + " " + text.Line(version) + ": look whether this " + server + " does."}
+		return []string{"The app needs " + r.Needs[need].Kind + " " + text.Line(version) + ". Check whether this " + server + " fits."}
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (r *renderer) addValkeyChart(need string) error {
 func (r *renderer) addMinIOChart(need string) error {
 	name := r.ObjectName(need)
 	values := map[string]any{"defaultBuckets": databaseName, "persistence": map[string]string{"size": dataSize}}
-	notes := []string{"The app has the key of the server's administrator: use the server for nothing else."}
+	notes := []string{"The app logs in as the server's administrator. Use the server for this app only."}
 	if r.Needs[need].Versioning {
 		notes = append(notes, "The app needs versions of objects, which the chart cannot turn on. Do it once:",
 			"  kubectl exec"+r.inNamespace()+" deploy/"+name+` -- sh -c 'MC_HOST_local=http://$MINIO_ROOT_USER:$MINIO_ROOT_PASSWORD@127.0.0.1:9000 mc --config-dir /tmp/mc version enable local/`+databaseName+"'")

@@ -50,7 +50,7 @@ func (r *renderer) addOwnPolicy() error {
 		{To: []peer{{PodSelector: &own}}},
 		{Ports: []policyPort{{"UDP", 53}, {"TCP", 53}}},
 	}
-	return r.add(o, "The instance's pods reach each other and DNS, and nothing else but what its other\npolicies allow.")
+	return r.add(o, "The pods of the instance may reach each other and DNS. Its other policies allow\nmore.")
 }
 
 // addRoutedPolicies allows the ingress controller to reach the services that routes lead to.
@@ -67,9 +67,9 @@ func (r *renderer) addRoutedPolicies() error {
 	}
 	for _, service := range slices.Sorted(maps.Keys(ports)) {
 		rule := ingressFrom{}
-		comment := "Anybody in the cluster: --ingress-namespace allows only who passes requests on."
+		comment := "Every pod in the cluster may connect. --ingress-namespace allows only the ingress\ncontroller."
 		if r.o.IngressNamespace != "" {
-			comment = "Who passes requests on."
+			comment = "The ingress controller may connect."
 			rule.From = []peer{{NamespaceSelector: &labelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": r.o.IngressNamespace}}}}
 		}
 		for _, port := range ports[service] {
@@ -98,7 +98,7 @@ func (r *renderer) addPublicPolicies() error {
 		}
 		o := r.policy(s.Name+"-public", labelSelector{MatchLabels: r.selector(s.Name)}, "Ingress")
 		o.Spec.Ingress = []ingressFrom{{Ports: public}}
-		if err := r.add(o, "The public ports of "+s.Name+", for everybody."); err != nil {
+		if err := r.add(o, "Everybody may connect to the public ports of "+s.Name+"."); err != nil {
 			return err
 		}
 	}
@@ -153,6 +153,6 @@ func egress(need describe.Need) (egressTo, string) {
 		rule.Ports = append(rule.Ports, policyPort{"TCP", port})
 		numbers = append(numbers, fmt.Sprint(port))
 	}
-	comment := fmt.Sprintf("%s, wherever it is, at its usual ports, %s. Where it has another port, change it\nhere; where it is in the cluster, select its pods.", need.Kind, strings.Join(numbers, ", "))
+	comment := fmt.Sprintf("%s may be anywhere, at its usual ports, %s. If it has another port, change it here.\nIf it is in the cluster, select its pods.", need.Kind, strings.Join(numbers, ", "))
 	return rule, comment
 }

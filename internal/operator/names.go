@@ -35,7 +35,7 @@ func appKind(app string) (string, error) {
 		name = "App" + name
 	}
 	if n := namesOf(name); max(len(n.ListKind), len(n.Plural)) > mostLabel {
-		return "", fmt.Errorf("%s is too long for a kind of Kubernetes, whose list %s has more than %d characters: name the app shorter, or give --format plain", app, n.ListKind, mostLabel)
+		return "", fmt.Errorf("the name %s is too long: its kind %s would have more than the %d characters that Kubernetes allows; choose a shorter name, or use --format plain", app, n.ListKind, mostLabel)
 	}
 	return name, nil
 }
@@ -70,7 +70,7 @@ func checkDistinct(kinds map[string]string, apps []string) error {
 		n := namesOf(kinds[app])
 		for _, name := range []string{"kind " + n.Kind, "kind " + n.ListKind, "resource " + n.Plural, "resource " + n.Singular} {
 			if other := taken[name]; other != "" && other != app {
-				return fmt.Errorf("the apps %s and %s would both have the %s in %s: select one of them, since a cluster cannot have both", other, app, name, AppsGroup)
+				return fmt.Errorf("the apps %s and %s would both have the %s in %s, and a cluster can have only one: select one of the apps", other, app, name, AppsGroup)
 			}
 			taken[name] = app
 		}

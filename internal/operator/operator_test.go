@@ -167,7 +167,7 @@ func TestAppsThatAClusterCannotTellApartAreRefused(t *testing.T) {
 		{"y-provider", "y.provider", "the apps y-provider and y.provider would both have the kind YProvider in apps.libre.sh"},
 		{"doc", "docs", "the apps doc and docs would both have the resource docs in apps.libre.sh"},
 		{"task", "task-list", "the apps task and task-list would both have the kind TaskList in apps.libre.sh"},
-		{strings.Repeat("a", 60), "docs", "is too long for a kind of Kubernetes"},
+		{strings.Repeat("a", 60), "docs", "is too long: its kind "},
 	} {
 		_, err := CRDs([]*describe.Application{named(c.one), named(c.other)})
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {

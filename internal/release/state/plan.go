@@ -112,7 +112,7 @@ func (p *Plan) considerWithdrawn(there Remote, refusal error) {
 	case refusal != nil && slices.Contains([]Action{ToBuild, ToPush, ToSign, ToTag}, p.Action):
 		p.Action, p.Reason = ToRefuse, refusal.Error()
 	case there.SaysOtherwise && p.Action == ToNothing:
-		p.Action, p.Reason = ToAttach, "what "+withdrawn.File+" says of withdrawn releases"
+		p.Action, p.Reason = ToAttach, "the withdrawals in "+withdrawn.File
 	}
 }
 
