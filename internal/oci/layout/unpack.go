@@ -11,8 +11,12 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
+// sparse is how keys of sparse files begin, of which an archive has only a part.
+// https://www.gnu.org/software/tar/manual/html_node/Sparse-Formats.html
+const sparse = "GNU.sparse."
+
 // ReadArchive adds the blobs of an archive of a layout, and replaces the entries by its entries.
-// Each blob must have its digest. Other files of the archive are ignored.
+// Each blob must have its digest. A sparse file is an error; other files are ignored.
 func (l *Layout) ReadArchive(ctx context.Context, from io.Reader) error {
 	var index *v1.IndexManifest
 	for files := tar.NewReader(from); ; {
@@ -22,6 +26,11 @@ func (l *Layout) ReadArchive(ctx context.Context, from io.Reader) error {
 		}
 		if err != nil {
 			return fmt.Errorf("reading the archive of an OCI layout: %w", err)
+		}
+		for key := range h.PAXRecords {
+			if strings.HasPrefix(key, sparse) { // a few bytes would become a full disk
+				return fmt.Errorf("reading the archive of an OCI layout: %q is a sparse file", h.Name)
+			}
 		}
 		name, isBlob := strings.CutPrefix(h.Name, blobsDir+"/")
 		switch {
