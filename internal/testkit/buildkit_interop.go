@@ -66,7 +66,7 @@ func BuildKit(t testing.TB, arguments ...string) *BuildKitDaemon {
 func (d *BuildKitDaemon) Start(t testing.TB) {
 	t.Helper()
 	daemon := exec.Command(buildKitProgram(t), d.args...)
-	daemon.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
+	daemon.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "TMPDIR="+d.dir) // a killed daemon leaves folders there
 	var err error
 	if d.process, err = Start(daemon); err != nil {
 		t.Fatal(err)
