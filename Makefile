@@ -96,7 +96,7 @@ test: test-tools build
 	@test -z "$$(gofmt -l cmd internal nix)" || { echo "not formatted:"; gofmt -l cmd internal nix; exit 1; }
 	go vet -tags interop ./...
 	$(TEST) -timeout 30m $$(go list ./... | grep -v $(PUBLISHING:.%=%)); first=$$?; \
-	$(TEST) -timeout 40m $(PUBLISHING) && exit $$first
+	$(TEST) -timeout 50m $(PUBLISHING) && exit $$first
 
 # What needs other people's programs compiled, which takes minutes: first these,
 # under no limit of a test, then the tests, which a build tag keeps apart.
