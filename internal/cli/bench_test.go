@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -83,9 +82,53 @@ func forgetEvaluations(b *testing.B) {
 // BenchmarkNothingToDo compares a second `libre build --all` with the bare evaluation of the same
 // images.
 func BenchmarkNothingToDo(b *testing.B) {
-	program := buildLibre(b)
-	dir := b.TempDir()
-	for i := range 20 {
+	program, dir := buildLibre(b), manyApps(b, 20)
+	build := bench.Program{Name: "libre build --all", Prepare: func() { forgetEvaluations(b) }, Run: func() bench.Use {
+		cmd := exec.Command(program, "build", "--all", "--package-set", "host")
+		cmd.Dir = dir
+		return bench.Run(b, cmd)
+	}}
+	build.Run()
+	evaluation := evaluate(b, "Nix's evaluation alone", dir, 1)
+	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "build of 40 built images, first time after a change"}, build, evaluation)
+	build.Prepare = nil
+	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "build of 40 built images, again"}, build, evaluation)
+}
+
+// BenchmarkEvaluate evaluates the images of 500 apps in one process. The yardstick is evaluating
+// a fifth of them five times.
+func BenchmarkEvaluate(b *testing.B) {
+	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "evaluate 500 apps of two images, with the host package set"},
+		evaluate(b, "all at once", manyApps(b, 500), 1), evaluate(b, "100 apps, five times", manyApps(b, 100), 5))
+}
+
+// evaluate evaluates all images of a catalogue, a number of times.
+func evaluate(b *testing.B, name, dir string, times int) bench.Program {
+	b.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := &nix.Nix{CacheDir: filepath.Join(cache, "libre")}
+	catalogue, err := n.OpenCatalogue(b.Context(), dir, nix.HostPackageName)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return bench.Program{Name: name, Run: func() bench.Use {
+		for range times {
+			if _, err := catalogue.Evaluate(b.Context(), nix.Request{Patterns: catalog.All, Systems: []string{"x86_64-linux"}}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return bench.Use{}
+	}}
+}
+
+// manyApps makes a catalogue of apps with two images each.
+func manyApps(b *testing.B, apps int) (dir string) {
+	b.Helper()
+	dir = b.TempDir()
+	for i := range apps {
 		name := fmt.Sprintf("app%d", i)
 		app := filepath.Join(dir, "apps", name)
 		if err := os.MkdirAll(app, 0o755); err != nil {
@@ -106,34 +149,7 @@ func BenchmarkNothingToDo(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	for _, args := range [][]string{{"git", "init", "--quiet"}, {"git", "add", "--all"}, {program, "build", "--all", "--package-set", "host"}} {
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%v: %v: %s", args, err, out)
-		}
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		b.Fatal(err)
-	}
-	n := &nix.Nix{CacheDir: filepath.Join(cache, "libre")}
-	catalogue, err := n.OpenCatalogue(context.Background(), dir, nix.HostPackageName)
-	if err != nil {
-		b.Fatal(err)
-	}
-	build := bench.Program{Name: "libre build --all", Prepare: func() { forgetEvaluations(b) }, Run: func() bench.Use {
-		cmd := exec.Command(program, "build", "--all", "--package-set", "host")
-		cmd.Dir = dir
-		return bench.Run(b, cmd)
-	}}
-	evaluation := bench.Program{Name: "Nix's evaluation alone", Run: func() bench.Use {
-		if _, err := catalogue.Evaluate(context.Background(), nix.Request{Patterns: catalog.All, Systems: []string{"x86_64-linux"}}); err != nil {
-			b.Fatal(err)
-		}
-		return bench.Use{}
-	}}
-	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "build of 40 built images, first time after a change"}, build, evaluation)
-	build.Prepare = nil
-	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "build of 40 built images, again"}, build, evaluation)
+	bench.Command(b, "git", "-C", dir, "init", "--quiet")
+	bench.Command(b, "git", "-C", dir, "add", "--all")
+	return dir
 }
