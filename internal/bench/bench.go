@@ -3,12 +3,15 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -173,12 +176,42 @@ func Command(b *testing.B, name string, args ...string) Use {
 // Run runs a command to its end.
 func Run(b *testing.B, cmd *exec.Cmd) Use {
 	b.Helper()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("%v: %v\n%s", cmd, err, out)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
 	}
-	var use Use
-	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		use.Memory = usage.Maxrss << 10
+	memory := peakMemory(cmd.Process.Pid)
+	err := cmd.Wait()
+	use := Use{Memory: memory()}
+	if err != nil {
+		b.Fatalf("%v: %v\n%s", cmd, err, out.String())
 	}
 	return use
 }
+
+// peakMemory watches the greatest resident memory of a process, in bytes, until the returned
+// function is called. The rusage of a child is no use: it has at least what its parent had.
+// https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
+func peakMemory(pid int) func() int64 {
+	var peak int64
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			if found := highWater.FindSubmatch(text); found != nil {
+				kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
+				peak = max(peak, kilobytes<<10)
+			}
+			select {
+			case <-end:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	return func() int64 { close(end); <-ended; return peak }
+}
+
+var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
