@@ -18,6 +18,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/oci/layout"
+	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/testkit"
 )
@@ -186,12 +187,13 @@ func assembleAndPush(b *testing.B, store *bench.Store, codec image.Codec, host s
 		b.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), benchPush+"="+file)
+	cmd.Env = append(os.Environ(), benchPush+"="+file, "GOGC=")
 	return bench.Run(b, cmd)
 }
 
 // doPush does what a file from assembleAndPush says.
 func doPush(file string) error {
+	process.CollectSeldom()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
