@@ -75,7 +75,11 @@ func goal(row bench.Row) string {
 	if got > row.Goal {
 		reached = "not reached"
 	}
-	return fmt.Sprintf(" Goal: at most %.4g times “%s”; %s, with %s.", row.Goal, row.Sides[1].Name, reached, number(got))
+	most := fmt.Sprintf("at most %.4g times", row.Goal)
+	if row.Goal == 1 {
+		most = "no more than"
+	}
+	return fmt.Sprintf(" Goal: %s “%s”; %s, with %s times.", most, row.Sides[1].Name, reached, number(got))
 }
 
 // spread writes a median, with the least and the greatest value if they differ.
