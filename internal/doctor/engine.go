@@ -22,7 +22,7 @@ func (s Subject) engine(ctx context.Context) []Check {
 		return []Check{knownEngine(engine), s.isolation(ctx, engine)}
 	}
 	if configured != "" {
-		return []Check{{Name: name, State: Missing, Found: fault.Reason(err) + ", but libre.yaml or LIBRE_ENGINE sets it", Fix: fault.Fix(err), Err: err}}
+		return []Check{{Name: name, State: Missing, Found: fault.Reason(err) + "; libre.yaml or LIBRE_ENGINE asks for this engine", Fix: fault.Fix(err), Err: err}}
 	}
 	return []Check{{Name: name, State: Note, Found: fault.Reason(err) + " (for Containerfile components)", Fix: fault.Fix(err)}}
 }

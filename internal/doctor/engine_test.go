@@ -47,8 +47,8 @@ func TestFixIsNotPartOfTheReason(t *testing.T) {
 		want       Check
 	}{
 		{"", nil, Check{State: Note, Found: "no engine to build Containerfiles (for Containerfile components)", Fix: buildah}},
-		{"podman", nil, Check{State: Missing, Found: "podman is not installed, but libre.yaml or LIBRE_ENGINE sets it", Fix: "apt-get install podman slirp4netns"}},
-		{"buildah", map[string]string{"buildah": "buildah version 1.23.1"}, Check{State: Missing, Found: "buildah 1.23.1 is too old: 1.28 or newer is needed, but libre.yaml or LIBRE_ENGINE sets it", Fix: buildah}},
+		{"podman", nil, Check{State: Missing, Found: "podman is not installed; libre.yaml or LIBRE_ENGINE asks for this engine", Fix: "apt-get install podman slirp4netns"}},
+		{"buildah", map[string]string{"buildah": "buildah version 1.23.1"}, Check{State: Missing, Found: "buildah 1.23.1 is too old: 1.28 or newer is needed; libre.yaml or LIBRE_ENGINE asks for this engine", Fix: buildah}},
 		{"", map[string]string{"podman": "podman version 3.4.0"}, Check{State: Note, Found: "no engine to build Containerfiles (podman 3.4.0 is too old: 4.3 or newer is needed) (for Containerfile components)", Fix: buildah}},
 	} {
 		programs(c.installed)
