@@ -31,8 +31,7 @@ type Row struct {
 	Work  string  `json:"work"`
 	Unit  string  `json:"unit"`           // of the values: s, MB, requests, evaluations
 	Goal  float64 `json:"goal,omitempty"` // the greatest ratio of libre to the yardstick; absent for none
-	Note  string  `json:"note,omitempty"`
-	Sides []Side  `json:"sides"` // libre, the yardstick, then others
+	Sides []Side  `json:"sides"`          // libre, the yardstick, then others
 }
 
 // Side is what one program needed.

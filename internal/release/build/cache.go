@@ -9,19 +9,30 @@ import (
 	"github.com/libresh/libre/internal/release"
 )
 
-// remember records which outputs the images need, whether Nix made them in this run or before.
-func (b *Builder) remember(r *run, targets []*release.Target) {
+// RememberPublished records the outputs of images that are published and not built in this run, so
+// that CopyTo copies what an earlier run failed to copy.
+func (b *Builder) RememberPublished(targets []*release.Target) {
+	var paths []string
+	for _, target := range targets {
+		for _, spec := range target.Specs {
+			for _, derivation := range spec.Content.Derivations() {
+				paths = append(paths, derivation.Out)
+			}
+		}
+	}
+	b.remember(paths)
+}
+
+// remember records store paths for CopyTo.
+func (b *Builder) remember(paths []string) {
 	if b.outputs == nil {
 		b.outputs = map[string]bool{}
 	}
-	for _, target := range targets {
-		for _, output := range r.outputs(target) {
-			b.outputs[output.Path] = true
-		}
+	for _, path := range paths {
+		b.outputs[path] = true
 	}
 }
 
-// Remember records the outputs of images that are published and not built in this run, so that
 // CopyTo copies what an earlier run failed to copy.
 func (b *Builder) Remember(targets []*release.Target) {
 	if b.outputs == nil {

@@ -112,7 +112,7 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 	state.InParallel(state.Readers, releases, func(_ int, r *releasePush) { r.outcome = p.prepare(ctx, r) })
 	for _, r := range releases {
 		if r.there.State == state.Published || r.mending {
-			p.Builder.Remember(r.rel.Targets)
+			p.Builder.RememberPublished(r.rel.Targets)
 		}
 	}
 	defer p.registry().CancelUploads(ctx)
