@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"fmt"
-	"github.com/libresh/libre/internal/testkit"
 	"io"
 	"log"
 	"net/http"
@@ -20,6 +19,9 @@ import (
 	ggcr "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/libresh/libre/internal/process"
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // guardedRegistry is a registry that lets one user in, by basic authentication or
@@ -62,6 +64,7 @@ func guarded(ts *testscript.TestScript, neg bool, args []string) {
 // terminal is a pseudo-terminal with what was shown on it.
 type terminal struct {
 	controller *os.File
+	ended      <-chan error // of the program on it
 	mu         sync.Mutex
 	shown      bytes.Buffer
 }
@@ -89,11 +92,12 @@ func onTerminal(t *testing.T, env []string, args ...string) (*terminal, *exec.Cm
 	cmd := exec.Command("libre", args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = user, user, user
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	ended, err := process.StartBound(cmd, syscall.SIGKILL)
+	if err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{controller: controller}
+	term := &terminal{controller: controller, ended: ended}
 	go func() {
 		buffer := make([]byte, 4096)
 		for {
@@ -148,7 +152,7 @@ func TestLoginOnTerminal(t *testing.T) {
 	defer server.Close()
 	host, home := strings.TrimPrefix(server.URL, "http://"), t.TempDir()
 	env := []string{"HOME=" + home, "DOCKER_CONFIG=", "REGISTRY_AUTH_FILE=", "XDG_CONFIG_HOME=", "XDG_RUNTIME_DIR=" + home}
-	term, cmd := onTerminal(t, env, "login", host)
+	term, _ := onTerminal(t, env, "login", host)
 	term.await(t, "user name at "+host+": ")
 	term.enter(t, "publisher\n")
 	term.await(t, "password: ")
@@ -156,7 +160,7 @@ func TestLoginOnTerminal(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	term.enter(t, "hunter2\n")
-	if err := cmd.Wait(); err != nil {
+	if err := <-term.ended; err != nil {
 		t.Errorf("%v\n%s", err, term.text())
 	}
 	term.await(t, "logged in to "+host)
@@ -168,13 +172,13 @@ func TestLoginOnTerminal(t *testing.T) {
 	}
 
 	// Ctrl-C at the prompt ends it, and the terminal is as it was.
-	term, cmd = onTerminal(t, env, "login", host, "--username", "publisher")
+	term, cmd := onTerminal(t, env, "login", host, "--username", "publisher")
 	term.await(t, "password: ")
 	for term.echoes(t) {
 		time.Sleep(time.Millisecond)
 	}
 	term.enter(t, "\x03")
-	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitInterrupted {
+	if err := <-term.ended; cmd.ProcessState.ExitCode() != exitInterrupted {
 		t.Errorf("%v\n%s", err, term.text())
 	}
 	if !term.echoes(t) {

@@ -328,21 +328,21 @@ func startNetwork(slirp string, pid int) (end func(), err error) {
 	cmd := exec.Command(slirp, "--configure", "--mtu=65520", "--disable-host-loopback", "--ready-fd=3", strconv.Itoa(pid), "tap0")
 	cmd.Env = process.Environment()
 	cmd.ExtraFiles = []*os.File{readyInside}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var output process.Capture
 	output.Most, output.End = 1000, true
 	cmd.Stdout, cmd.Stderr = &output, &output
-	err = cmd.Start()
+	ended, err := process.StartBound(cmd, syscall.SIGKILL)
 	readyInside.Close()
 	if err != nil {
 		return nil, err
 	}
 	if n, _ := ready.Read(make([]byte, 1)); n == 0 {
-		_ = cmd.Wait()
+		<-ended
 		return nil, fmt.Errorf(slirpFailed+"%s", text.Line(output.String()))
 	}
 	return func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-ended
 	}, nil
 }

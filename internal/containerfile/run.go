@@ -158,37 +158,35 @@ func run(c child, out *output) error {
 		attributes.Setpgid = true
 		cmd.SysProcAttr = &attributes
 	}
-	if c.confined == nil { // confine.sh ends with libre
-		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	}
 	cmd.Stdout, cmd.Stderr = io.Writer(out), out
 	if c.stdout != nil {
 		cmd.Stdout = c.stdout
 	}
-	err := start(cmd, c)
-	if err != nil {
-		return err
-	}
-	err = cmd.Wait()
-	if out.ctx.Err() != nil {
+	err := runChild(cmd, c)
+	if out.ctx.Err() != nil && cmd.Process != nil {
 		// Processes of a RUN step may ignore SIGTERM and outlive the engine.
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return err
 }
 
-// start starts c. The output of a confined child is read before Wait.
-func start(cmd *exec.Cmd, c child) error {
-	if c.confined == nil {
-		return cmd.Start()
+// runChild runs c. The output of a confined child is read before Wait.
+func runChild(cmd *exec.Cmd, c child) error {
+	if c.confined == nil { // otherwise confine.sh ends with libre
+		ended, err := process.StartBound(cmd, syscall.SIGKILL)
+		if err != nil {
+			return err
+		}
+		return <-ended
 	}
 	to := cmd.Stdout
 	cmd.Stdout, cmd.Stdin = nil, nil
 	rest, err := c.confined.connect(cmd, to)
-	if err == nil {
-		rest()
+	if err != nil {
+		return err
 	}
-	return err
+	rest()
+	return cmd.Wait()
 }
 
 // query runs c and returns its trimmed standard output.

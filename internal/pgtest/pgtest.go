@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/libresh/libre/internal/process"
 )
 
 const (
@@ -103,7 +104,7 @@ func findBin(t testing.TB) string {
 // the test and its cleanup.
 func (s *server) credential(t testing.TB) {
 	t.Helper()
-	s.sys = &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT, Setpgid: true}
+	s.sys = &syscall.SysProcAttr{Setpgid: true}
 	if os.Getuid() != 0 {
 		return
 	}
@@ -148,7 +149,7 @@ func (s *server) initialise(t testing.TB) {
 	}
 	initdb := s.command("initdb", "--pgdata="+s.data(), "--username="+superuser, "--pwfile="+passwordFile,
 		"--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync")
-	exited, err := run(initdb)
+	exited, err := process.StartBound(initdb, syscall.SIGQUIT)
 	if err == nil {
 		err = <-exited
 	}
@@ -170,7 +171,7 @@ func (s *server) start(t testing.TB) error {
 	postgres := s.command("postgres", "-D", s.data(),
 		"-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(s.port), "-c", "unix_socket_directories=",
 		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
-	exited, err := run(postgres)
+	exited, err := process.StartBound(postgres, syscall.SIGQUIT)
 	if err != nil {
 		return err
 	}
@@ -197,25 +198,6 @@ func (s *server) start(t testing.TB) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// run starts cmd and returns a channel that gets the result of its end. The
-// thread that started it is kept until then, because Linux sends the
-// parent-death signal when that thread ends, not the process:
-// https://go.dev/issue/27505
-func run(cmd *exec.Cmd) (<-chan error, error) {
-	started, exited := make(chan error), make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			exited <- cmd.Wait()
-			close(exited)
-		}
-	}()
-	return exited, <-started
 }
 
 // command prints to the log, which is a file and not a pipe: Wait would wait for

@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/libresh/libre/internal/process"
 )
 
 // Process is a child process that runs beside the test.
@@ -22,10 +23,7 @@ type Process struct {
 }
 
 // Start starts a command in its own process group, as a shell does. The command gets
-// SIGTERM if the test ends first, even if the test is killed. Start keeps the thread that
-// started the command, because Linux sends the parent-death signal when that thread ends,
-// not the process:
-// https://go.dev/issue/27505
+// SIGTERM if the test ends first, even if the test is killed.
 func Start(cmd *exec.Cmd) (*Process, error) {
 	p := &Process{Cmd: cmd, Log: &Log{}, Exited: make(chan struct{})}
 	if cmd.Stdout == nil {
@@ -37,19 +35,16 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGTERM
-	started := make(chan error)
+	cmd.SysProcAttr.Setpgid = true
+	ended, err := process.StartBound(cmd, syscall.SIGTERM)
+	if err != nil {
+		return p, err
+	}
 	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			p.Err = cmd.Wait()
-			close(p.Exited)
-		}
+		p.Err = <-ended
+		close(p.Exited)
 	}()
-	return p, <-started
+	return p, nil
 }
 
 // Output runs a command until it or the test ends.

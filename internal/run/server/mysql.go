@@ -56,7 +56,7 @@ func startMySQL(ctx context.Context, o Options) (*Server, error) {
 		return bytes.Contains(line, []byte(" [Note] ")) || bytes.HasPrefix(line, []byte("Version: "))
 	}}
 	cmd.Stdout, cmd.Stderr = log, log
-	server, err := owner.start(cmd)
+	server, err := owner.start(cmd, syscall.SIGKILL)
 	if err != nil {
 		return nil, err
 	}

@@ -58,9 +58,8 @@ func startPostgres(ctx context.Context, o Options) (*Server, error) {
 	// What it does is of no interest here, unlike what it refuses.
 	log := &without{to: o.Output, drop: func(line []byte) bool { return bytes.HasPrefix(line, []byte("LOG:  ")) }}
 	cmd.Stdout, cmd.Stderr = log, log
-	// The signal that also ends its children, and removes its files.
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGQUIT
-	server, err := owner.start(cmd)
+	// SIGQUIT also ends its children, and removes its files.
+	server, err := owner.start(cmd, syscall.SIGQUIT)
 	if err != nil {
 		return nil, err
 	}

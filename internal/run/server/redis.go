@@ -39,7 +39,7 @@ func startRedis(ctx context.Context, o Options) (*Server, error) {
 	}
 	cmd := owner.command(path, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", o.Data, "--daemonize", "no", "--loglevel", "warning", "--save", "60 1")
 	cmd.Stdout, cmd.Stderr = o.Output, o.Output
-	server, err := owner.start(cmd)
+	server, err := owner.start(cmd, syscall.SIGKILL)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,7 +116,7 @@ type owner struct {
 
 // findOwner finds the user for a program. Root needs one of its own for each kind of server.
 func findOwner(names ...string) (*owner, error) {
-	o := &owner{uid: os.Geteuid(), gid: os.Getegid(), sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}}
+	o := &owner{uid: os.Geteuid(), gid: os.Getegid(), sys: &syscall.SysProcAttr{Setpgid: true}}
 	if o.uid != 0 {
 		return o, nil
 	}
@@ -173,29 +172,25 @@ func (o *owner) command(path string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start starts a program. The thread that starts it is kept until it ends, because Linux
-// sends the signal for the parent's death when the thread ends: https://go.dev/issue/27505
-func (o *owner) start(cmd *exec.Cmd) (*program, error) {
+// start starts a program, which gets a signal when libre ends.
+func (o *owner) start(cmd *exec.Cmd, signal syscall.Signal) (*program, error) {
 	p := &program{owner: o, cmd: cmd, done: make(chan struct{})}
-	begun := make(chan error)
+	ended, err := process.StartBound(cmd, signal)
+	if err != nil {
+		return nil, err
+	}
 	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		begun <- err
-		if err == nil {
-			_ = cmd.Wait()
-			close(p.done)
-		}
+		<-ended
+		close(p.done)
 	}()
-	return p, <-begun
+	return p, nil
 }
 
 // do runs a program to its end. The error has its last line.
 func (o *owner) do(ctx context.Context, cmd *exec.Cmd, input string) error {
 	capture := &process.Capture{Most: 4 << 10, End: true}
 	cmd.Stdin, cmd.Stderr = strings.NewReader(input), capture
-	running, err := o.start(cmd)
+	running, err := o.start(cmd, syscall.SIGKILL)
 	if err != nil {
 		return err
 	}
