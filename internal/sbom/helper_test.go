@@ -120,7 +120,7 @@ func goProgram(t testing.TB) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "hello")
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", file, "./testdata/hello")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	build.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

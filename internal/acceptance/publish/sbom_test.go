@@ -204,7 +204,7 @@ func indented(t *testing.T, text []byte) string {
 func buildHello(t *testing.T, to string) {
 	t.Helper()
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", to, "../../sbom/testdata/hello")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	build.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
