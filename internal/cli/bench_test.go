@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,11 +43,12 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkList compares `libre list` with a bare `nix eval` of the same output, in a clone of this
-// project. First a tracked file changes before each run; "again" nothing does.
+// BenchmarkList compares `libre list` with a bare `nix eval` of the same output, in a repository of
+// 600 of this project's files. First a tracked file changes before each run; "again" nothing does.
 func BenchmarkList(b *testing.B) {
 	program, root := buildLibre(b), filepath.Join(b.TempDir(), "libre")
 	bench.Command(b, "git", "clone", "--quiet", "../..", root)
+	keepFiles(b, root, 600)
 	run := func(name string, prepare func(), argv ...string) bench.Program {
 		return bench.Program{Name: name, Prepare: prepare, Run: func() bench.Use {
 			cmd := exec.Command(argv[0], argv[1:]...)
@@ -63,8 +66,23 @@ func BenchmarkList(b *testing.B) {
 	list := []string{program, "list"}
 	eval := []string{"nix", "eval", "--json", ".#libre", "--apply", "libre: libre.apps", "--option", "system", "none",
 		"--option", "build-users-group", "", "--extra-experimental-features", "nix-command flakes"}
-	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "list, first time after a change", Goal: 1.1}, run("libre list", change, list...), run("nix eval", change, eval...))
+	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "list, first time after a change of one of 600 tracked files", Goal: 1.1}, run("libre list", change, list...), run("nix eval", change, eval...))
 	bench.Times(b, bench.Row{Table: "Nothing to do", Work: "list, again"}, run("libre list", nil, list...), run("nix eval", nil, eval...))
+}
+
+// keepFiles removes files that no definition needs, until count tracked files are left.
+func keepFiles(b *testing.B, repository string, count int) {
+	b.Helper()
+	out, err := exec.Command("git", "-C", repository, "ls-files").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	files := strings.Fields(string(out))
+	unneeded := slices.DeleteFunc(slices.Clone(files), func(file string) bool { return !strings.HasPrefix(file, "internal/") })
+	if len(unneeded) < len(files)-count {
+		b.Fatalf("more than %d files are needed", count)
+	}
+	bench.Command(b, "git", append([]string{"-C", repository, "rm", "--quiet", "--"}, unneeded[:len(files)-count]...)...)
 }
 
 // forgetEvaluations removes what libre remembers.

@@ -26,6 +26,7 @@ type tracked struct {
 	commit string // lines: the repository's folder, the flake's path in it, the commit
 	index  string // mode, hash and path of each file in the index
 	files  []trackedFile
+	sums   [][]byte // SHA-256 of each file's kind and content
 	when   time.Time
 	sum    []byte // SHA-256 of everything that Nix sees
 }
@@ -68,8 +69,10 @@ func track(ctx context.Context, dir string) (*tracked, error) {
 		}
 		t.files = append(t.files, file)
 	}
-	t.sum, err = t.hash()
-	return t, err
+	if err := t.hash(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // sameFolder detects a repository with its files in another folder.
@@ -105,27 +108,29 @@ func lstat(path string) (fs.FileInfo, error) {
 	return info, err
 }
 
-func (t *tracked) hash() ([]byte, error) {
-	sums := make([][]byte, len(t.files))
+// hash sets sums and sum.
+func (t *tracked) hash() error {
+	t.sums = make([][]byte, len(t.files))
 	var group errgroup.Group
 	for worker := range runtime.NumCPU() {
 		group.Go(func() (err error) {
 			for i := worker; i < len(t.files) && err == nil; i += runtime.NumCPU() {
-				sums[i], err = t.files[i].hash()
+				t.sums[i], err = t.files[i].hash()
 			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return err
 	}
 	sum := sha256.New()
 	_, below, _ := strings.Cut(t.commit, "\n")
 	fmt.Fprintf(sum, "%q %q\n", below, t.index)
-	for _, file := range sums {
+	for _, file := range t.sums {
 		sum.Write(file)
 	}
-	return sum.Sum(nil), nil
+	t.sum = sum.Sum(nil)
+	return nil
 }
 
 // hash returns the SHA-256 of a file's kind and content.
@@ -159,15 +164,14 @@ func (f trackedFile) hash() ([]byte, error) {
 }
 
 // unchanged reports whether nothing has changed since track. A write changes a file's
-// ctime, which cannot be set; but it may have a coarse resolution, so after a recent
-// change the files are read again.
+// ctime, which cannot be set; but it may have a coarse resolution, so files that had just
+// changed are read again.
 func (t *tracked) unchanged(ctx context.Context) bool {
 	commit, index, err := queryGit(ctx, t.dir)
 	if err != nil || commit != t.commit || index != t.index {
 		return false
 	}
-	recent := false
-	for _, file := range t.files {
+	for i, file := range t.files {
 		info, err := lstat(file.path)
 		if err != nil || (info == nil) != (file.info == nil) {
 			return false
@@ -179,11 +183,12 @@ func (t *tracked) unchanged(ctx context.Context) bool {
 		if now.Ino != then.Ino || now.Dev != then.Dev || now.Mode != then.Mode || now.Size != then.Size || now.Ctim != then.Ctim {
 			return false
 		}
-		recent = recent || t.when.Sub(time.Unix(now.Ctim.Unix())) < time.Second
+		if t.when.Sub(time.Unix(now.Ctim.Unix())) >= time.Second {
+			continue
+		}
+		if sum, err := file.hash(); err != nil || !bytes.Equal(sum, t.sums[i]) {
+			return false
+		}
 	}
-	if !recent {
-		return true
-	}
-	sum, err := t.hash()
-	return err == nil && bytes.Equal(sum, t.sum)
+	return true
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -29,9 +30,9 @@ func TestWaitsForASilentServerOnce(t *testing.T) {
 			}
 		},
 	} {
-		requests := 0
+		var requests atomic.Int64
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			requests++
+			requests.Add(1)
 			answer(w, r)
 		}))
 		t.Cleanup(server.Close)
@@ -44,8 +45,8 @@ func TestWaitsForASilentServerOnce(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if took := time.Since(started); took > 20*patience || requests != mostSilences {
-			t.Errorf("%s: %s, %d requests", name, took, requests)
+		if took := time.Since(started); took > 20*patience || requests.Load() != mostSilences {
+			t.Errorf("%s: %s, %d requests", name, took, requests.Load())
 		}
 	}
 	close(ended)
