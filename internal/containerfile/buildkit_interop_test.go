@@ -222,7 +222,8 @@ func TestInteropBuildKitThatEndsIsOneClearLine(t *testing.T) {
 		_, err := NewBuilder(e, "").Build(t.Context(), req)
 		return err
 	}
-	err := build("busybox sleep 10", sync.OnceFunc(func() { go daemon.Kill() }))
+	var killing sync.WaitGroup
+	err := build("busybox sleep 10", sync.OnceFunc(func() { killing.Go(daemon.Kill) }))
 	if err == nil || !strings.HasPrefix(err.Error(), "build Containerfile: BuildKit's daemon has ended: ") || strings.Contains(err.Error(), "\n") || !strings.HasSuffix(err.Error(), "; "+startBuildKit) {
 		t.Errorf("the daemon is killed: %v", err)
 	}
@@ -230,6 +231,7 @@ func TestInteropBuildKitThatEndsIsOneClearLine(t *testing.T) {
 	if err == nil || !strings.HasPrefix(err.Error(), "BuildKit's daemon at "+daemon.Host+" does not answer: ") || !strings.HasSuffix(err.Error(), "; "+startBuildKit) {
 		t.Errorf("no daemon: %v", err)
 	}
+	killing.Wait()
 	daemon.Start(t)
 	if err := build("busybox true", func() {}); err != nil {
 		t.Errorf("the next build: %v", describe(err))

@@ -244,10 +244,12 @@ func TestDockerThatEndsIsOneClearLine(t *testing.T) {
 		_, err := NewBuilder(e, "").Build(t.Context(), req)
 		return err
 	}
-	err = build("busybox sleep 10", sync.OnceFunc(func() { go daemon.Kill() }))
+	var killing sync.WaitGroup
+	err = build("busybox sleep 10", sync.OnceFunc(func() { killing.Go(daemon.Kill) }))
 	if err == nil || !strings.HasPrefix(err.Error(), "build Containerfile: docker's daemon has ended: ") || strings.Contains(err.Error(), "\n") || !strings.HasSuffix(err.Error(), "; "+startDaemon) {
 		t.Errorf("the daemon is killed: %v", err)
 	}
+	killing.Wait()
 	daemon.Start(t)
 	if err := build("busybox true", func() {}); err != nil {
 		t.Errorf("the next build: %v", describe(err))

@@ -30,7 +30,8 @@ type Attacher struct {
 	client     *Client
 	policy     *Policy
 	signer     *Signer                 // nil for copies, which are signed already
-	views      map[string]*Attachments // by digest
+	views      map[string]*Attachments // by digest; they share contents
+	contents   *contents
 	statements []*statement
 	written    bool // whether anything was written since views were read
 	again      bool // whether views were read after a write
@@ -178,10 +179,11 @@ func (a *Attacher) missing(ctx context.Context, statements ...*statement) ([]mis
 
 func (a *Attacher) view(subject name.Digest) *Attachments {
 	if a.views == nil {
-		a.views = map[string]*Attachments{}
+		a.views, a.contents = map[string]*Attachments{}, &contents{}
 	}
 	if a.views[subject.String()] == nil {
 		view := a.client.Attachments(subject)
+		view.contents = a.contents
 		// If the registry keeps a list of referrers, write an attachment again that only
 		// the tag lists.
 		view.firstOnly = !a.again

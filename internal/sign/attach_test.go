@@ -2,6 +2,7 @@ package sign
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -62,6 +63,27 @@ func TestAttachRequests(t *testing.T) {
 				t.Errorf("%d requests where all is there, want %d", got, test.again)
 			}
 		})
+	}
+}
+
+// A large document is not in the manifests that name it: reading it back for an index and its two
+// children takes one request.
+func TestLargeDocumentsAreReadBackOnce(t *testing.T) {
+	registry := memoryRegistry(t, true)
+	signer, subjects := newSigner(t, newKey(t, Bundle)), pushIndex(t, registry.host)
+	var read atomic.Int64
+	registry.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+			read.Add(1)
+		}
+		return false
+	}
+	a := newClient(t).Attacher(signer)
+	large := json.RawMessage(fmt.Sprintf(`{"text": %q}`, strings.Repeat("x", smallBlob)))
+	must[int](t)(a.Attest(t.Context(), cycloneDX, large, subjects...))
+	must[int](t)(0, a.Confirm(t.Context()))
+	if got := read.Load(); got != 1 {
+		t.Errorf("the document is read %d times", got)
 	}
 }
 

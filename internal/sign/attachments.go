@@ -18,11 +18,11 @@ type Attachments struct {
 	listOnly  bool // use attachments that a list contains in full, without fetching their manifests
 	firstOnly bool // read only the first group of lists
 
+	contents *contents // may be shared by the Attachments of several digests
 	mu       sync.Mutex
 	lists    map[listKey]func() ([]candidate, error)
-	contents map[string]*content // by digest and size: a manifest may give a wrong size
-	refused  sync.Map            // large blobs, by digest, size and certificate → why they were refused
-	foreign  atomic.Int64        // total bytes of large attachments that were refused
+	refused  sync.Map     // large blobs, by digest, size and certificate → why they were refused
+	foreign  atomic.Int64 // total bytes of large attachments that were refused
 }
 
 // A listKey names one of the lists of a format.
@@ -33,7 +33,7 @@ type listKey struct {
 
 // Attachments returns the Attachments of a digest. It sends no request.
 func (c *Client) Attachments(subject name.Digest) *Attachments {
-	return &Attachments{client: c, subject: subject, lists: map[listKey]func() ([]candidate, error){}, contents: map[string]*content{}}
+	return &Attachments{client: c, subject: subject, lists: map[listKey]func() ([]candidate, error){}, contents: &contents{}}
 }
 
 // Listed returns Attachments that use what the list of them contains in full, without
@@ -103,18 +103,32 @@ func (v *Attachments) list(ctx context.Context, which listKey) ([]candidate, err
 
 // content returns the content of a blob. All manifests that name the blob share it.
 func (v *Attachments) content(blob blob, read func(raw []byte) (attachment, error)) *content {
+	return v.contents.of(blob, func(ctx context.Context, p *Policy) (attachment, error) {
+		raw, err := v.read(ctx, blob, p)
+		blob.data = nil
+		if err != nil {
+			return nil, err
+		}
+		return read(raw)
+	})
+}
+
+// contents has the contents of blobs.
+type contents struct {
+	mu     sync.Mutex
+	byBlob map[string]*content // by digest and size: a manifest may give a wrong size
+}
+
+// of returns the content of a blob, which fetch fetches if it is new.
+func (c *contents) of(blob blob, fetch func(context.Context, *Policy) (attachment, error)) *content {
 	key := fmt.Sprintf("%s %d", blob.digest, blob.size)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.contents[key] == nil {
-		v.contents[key] = &content{fetch: func(ctx context.Context, p *Policy) (attachment, error) {
-			raw, err := v.read(ctx, blob, p)
-			blob.data = nil
-			if err != nil {
-				return nil, err
-			}
-			return read(raw)
-		}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byBlob == nil {
+		c.byBlob = map[string]*content{}
 	}
-	return v.contents[key]
+	if c.byBlob[key] == nil {
+		c.byBlob[key] = &content{fetch: fetch}
+	}
+	return c.byBlob[key]
 }

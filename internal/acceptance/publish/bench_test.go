@@ -1,28 +1,17 @@
 package publish
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-
 	"github.com/libresh/libre/internal/bench"
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/nix"
 )
-
-// benchKinds are the registries for which requests are counted: with and without the
-// referrers API.
-var benchKinds = []string{"referrers", "docker-registry"}
 
 // latency is the additional time that each request takes.
 const latency = 20 * time.Millisecond
@@ -53,7 +42,7 @@ func BenchmarkNothingToPublish(b *testing.B) {
 		b.Fatal(err)
 	}
 	everything := nix.Request{Patterns: []catalog.Pattern{{App: "*", Component: "*", Variant: "default"}}, AllSystems: true}
-	for _, kind := range benchKinds {
+	for _, kind := range []string{"referrers", "docker-registry"} { // with and without the referrers API
 		b.Run(kind, func(b *testing.B) {
 			reg := newWatched(b, kind, "")
 			push := []string{"push", defaults, "--to", reg.prefix()}
@@ -100,161 +89,4 @@ func BenchmarkNothingToPublish(b *testing.B) {
 			}
 		})
 	}
-}
-
-// BenchmarkChangedPath publishes an image of 100 layers again after one path changed, its
-// root, on a machine that knows no layer. Goal: at most 1.05 times the bytes of that path's
-// layer, config and manifests, and at most 12 requests besides attachments.
-//
-//   - "requests" are requests to the image's repository about its tags, manifests and
-//     blobs, for the former release and the new one, and the check of push access.
-//   - "requests-subject" are requests in which attaching reads the subject. They also
-//     show that the manifests have arrived.
-//   - "requests-record" are requests to the record's repository about tags, the former
-//     record and the new one.
-//   - Requests about its attachments are all others to the two repositories: to attach, to
-//     verify that, and to verify the attachments of the former record.
-//   - "requests-all" are all requests, with the login.
-func BenchmarkChangedPath(b *testing.B) {
-	c := newCatalogue(b, map[string]string{
-		// Layers of less than a mebibyte are merged. Two layers are reserved for the root
-		// file system and the debug image's tools.
-		"big/default.nix": `{ mkApp, pkgs, ... }:
-let part = n: pkgs.runCommand "part-${toString n}" { } "seq ${toString n}00000 ${toString n}99999 > $out; seq ${toString n}00000 ${toString n}99999 >> $out"; in
-mkApp {
-  name = "big"; version = "1.0"; packageVersion = 1;
-  source.path = ./src;
-  components.web.package = { source, ... }: pkgs.runCommand "big" { inherit source; parts = builtins.genList (n: part (n + 100)) 96; }
-    "mkdir $out; cp $source/data $out/; echo $parts > $out/parts";
-}
-`,
-		"big/src/data": random(1),
-	}, "x86_64-linux")
-	c.file(b, "libre.yaml", "sign:\n  key: cosign.key\n")
-	push := func(c catalogue, reg *watched) { c.run("push", defaults, "--to", reg.prefix()).want(b, 0) }
-	changed := c.copy(b)
-	changed.file(b, "apps/big/src/data", random(2))
-	changed.edit(b, "apps/big/default.nix", "packageVersion = 1", "packageVersion = 2")
-	changed.run("build", defaults).want(b, 0)
-	for _, kind := range benchKinds {
-		b.Run(kind, func(b *testing.B) {
-			reg := newWatched(b, kind, "")
-			push(c, reg)
-			seen := reg.record(0)
-			push(changed.cold(b), reg)
-
-			before, after := contents(b, reg, "big-web-default", "1.0-1"), contents(b, reg, "big-web-default", "1.0-2")
-			records := contents(b, reg, "big-default", "1.0-1", "1.0-2")
-			var largest, documents int64
-			layers := 0
-			for digest, blob := range after {
-				if !blob.layer {
-					documents += blob.size
-					continue
-				}
-				layers++
-				if _, known := before[digest]; !known {
-					largest = max(largest, blob.size)
-				}
-			}
-			isSubject := func(x *exchange) bool { return x.method == http.MethodHead && after.isManifest(x.subject) }
-			ours := seen.of(func(x *exchange) bool {
-				return x.repository == "big-web-default" && !isSubject(x) &&
-					(isRelease(x.subject) || x.subject == "" || before.has(x.subject) || after.has(x.subject))
-			})
-			subjects := seen.of(func(x *exchange) bool { return x.repository == "big-web-default" && isSubject(x) })
-			record := seen.of(func(x *exchange) bool {
-				return x.repository == "big-default" && (isRelease(x.subject) || x.subject == "tags/list" || records.has(x.subject))
-			})
-			all := seen.of(func(*exchange) bool { return true })
-			var sent int64
-			for _, x := range ours {
-				sent += x.sent
-			}
-			bench.Keep(b, bench.Row{Table: "What is sent", Work: "one file of the application changed, " + kind, Unit: "MB", Goal: 1.02, Sides: []bench.Side{
-				{Name: "libre push", Values: []float64{float64(sent) / 1e6}},
-				{Name: "its layer, config and manifests", Values: []float64{float64(largest+documents) / 1e6}},
-			}})
-			bench.Keep(b, bench.Row{Table: "What is sent", Work: "the same, requests about the image, " + kind, Unit: "requests", Goal: 1, Sides: []bench.Side{
-				{Name: "libre push", Values: []float64{float64(len(ours))}}, {Name: "8 requests", Values: []float64{8}},
-			}})
-			attaching := len(all) - len(ours) - len(subjects) - len(record)
-			bench.Keep(b, bench.Row{Table: "What is sent", Work: "the same, requests about its attachments, " + kind, Unit: "requests", Goal: 1, Sides: []bench.Side{
-				{Name: "libre push", Values: []float64{float64(attaching)}}, {Name: "12 requests", Values: []float64{12}},
-			}})
-			b.ReportMetric(float64(len(subjects)), "requests-subject")
-			b.ReportMetric(float64(len(record)), "requests-record")
-			b.ReportMetric(float64(len(all)+seen.greetings()), "requests-all")
-			b.ReportMetric(float64(layers), "layers")
-		})
-	}
-}
-
-// isRelease reports whether a tag is a release's.
-func isRelease(subject string) bool {
-	_, _, is := catalog.ParseTag(subject)
-	return is
-}
-
-// content maps digests to what some tags contain.
-type content map[string]part
-
-// part is a manifest, a config or a layer.
-type part struct {
-	size            int64
-	layer, manifest bool
-}
-
-func (c content) isManifest(digest string) bool { return c[digest].manifest }
-
-func (c content) has(digest string) bool {
-	_, has := c[digest]
-	return has
-}
-
-func contents(b *testing.B, reg *watched, repository string, tags ...string) content {
-	b.Helper()
-	all := content{}
-	add := func(d v1.Descriptor, layer bool) {
-		all[d.Digest.String()] = part{d.Size, layer, d.MediaType.IsImage() || d.MediaType.IsIndex()}
-	}
-	repo, err := name.NewRepository(reg.backend + "/" + namespace + "/" + repository)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var read func(name.Reference)
-	read = func(reference name.Reference) {
-		got, err := remote.Get(reference)
-		if err != nil {
-			b.Fatal(err)
-		}
-		add(got.Descriptor, false)
-		var names struct {
-			Manifests, Layers []v1.Descriptor
-			Config            v1.Descriptor
-		}
-		if err := json.Unmarshal(got.Manifest, &names); err != nil {
-			b.Fatal(err)
-		}
-		for _, child := range names.Manifests {
-			read(repo.Digest(child.Digest.String()))
-		}
-		for _, layer := range names.Layers {
-			add(layer, true)
-		}
-		if len(names.Manifests) == 0 {
-			add(names.Config, false)
-		}
-	}
-	for _, tag := range tags {
-		read(repo.Tag(tag))
-	}
-	return all
-}
-
-// random returns a text of 1.2 MB that compresses to three quarters at best.
-func random(seed byte) string {
-	raw := make([]byte, 900_000)
-	rand.NewChaCha8([32]byte{seed}).Read(raw)
-	return base64.StdEncoding.EncodeToString(raw)
 }
