@@ -104,7 +104,7 @@ const builtElsewhere = `package = pkgs.runCommand "web" { } "mkdir -p $out/bin; 
 
 // Another machine builds what this machine may not build, and the images are the same as if
 // this one had built them. A builder in --builders fetches paths from its binary cache, so
-// nobody sends them.
+// nobody sends them. An image that is built already needs nothing from it.
 func TestRemoteBuildersMakeTheSameImages(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, app("one", builtElsewhere))
@@ -146,6 +146,13 @@ func TestRemoteBuildersMakeTheSameImages(t *testing.T) {
 		signed := strings.Contains(b.tool(t, "nix", "--extra-experimental-features", "nix-command", "path-info", "--sigs", source), "cache.example-1:")
 		if signed != (given == "--builders") {
 			t.Errorf("%s: the builder fetched %s: %t", given, source, signed)
+		}
+		// The layout has the images now: another machine needs no output.
+		later := newMachine(t)
+		later.env = here.env
+		stdout, stderr, code = later.run(t, c, config, arguments...)
+		if got := referencesOf(stdout); code != 0 || !slices.Equal(got, want) || slices.Contains(later.paths(t), "one-web-root") {
+			t.Errorf("%s, later: exit code %d, %q, and the store has %q\n%s", given, code, got, later.paths(t), stderr)
 		}
 	}
 }
