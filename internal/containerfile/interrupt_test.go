@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,6 +27,7 @@ func longBuild() string {
 
 // However a build is interrupted, its processes end soon. The next build removes its files.
 func TestInterruptedBuildLeavesNothing(t *testing.T) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // otherwise builds inherit from nohup that they ignore it
 	eachUser(t, func(t *testing.T, p *place) {
 		if _, got := p.build("FROM base\n", nil, nil); got.Err != "" {
 			t.Fatal(got.Err)
