@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -35,6 +36,9 @@ func (s Subject) nix(ctx context.Context) []Check {
 		checks = append(checks, Check{Name: "nix sandbox", State: Note, Found: "sandbox = " + sandbox + ": builds can see this machine", Fix: "sandbox = true in /etc/nix/nix.conf"})
 	case err == nil:
 		checks = append(checks, ok("nix sandbox", "sandbox = true"))
+	}
+	if jobs, err := s.Nix.Setting(ctx, "max-jobs"); err == nil && jobs == "1" && runtime.NumCPU() > 1 {
+		checks = append(checks, Check{Name: "nix jobs", State: Note, Found: fmt.Sprintf("max-jobs = 1: nix builds one derivation at a time, on %d cores", runtime.NumCPU()), Fix: "max-jobs = auto in /etc/nix/nix.conf"})
 	}
 	return checks
 }
