@@ -129,9 +129,9 @@ fuzz: test-tools
 	@scripts/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 # The race detector: in all packages, and in libre itself, whose true runs some tests watch. A
-# race ends the program, and so the test. What cannot run are tests whose program attacks from
-# inside of an image: with the race detector it needs a C library, which the image lacks.
-RACE = $(TEST) -timeout 90m -skip 'StepsCannotEscape$$'
+# race ends the program, and so the test. Tests are linked statically, because some run their own
+# program in an image, which lacks the C library that the race detector needs.
+RACE = $(TEST) -timeout 90m -tags netgo,osusergo -ldflags '-linkmode external -extldflags -static'
 race: export CGO_ENABLED := 1
 race: export GORACE := halt_on_error=1
 race: GOFLAGS += -race
