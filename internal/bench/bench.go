@@ -82,10 +82,10 @@ func Times(b *testing.B, row Row, programs ...Program) {
 			if p.Prepare != nil {
 				p.Prepare()
 			}
-			side, busy, start := &row.Sides[i], cpuTime(b), time.Now()
+			side, busy, start := &row.Sides[i], CPUTime(b), time.Now()
 			use := p.Run()
 			side.Name, side.Values = p.Name, append(side.Values, time.Since(start).Seconds())
-			cpus[i] = append(cpus[i], (cpuTime(b) - busy).Seconds())
+			cpus[i] = append(cpus[i], (CPUTime(b) - busy).Seconds())
 			side.Memory = max(side.Memory, megabytes(use.Memory))
 			side.Sent, side.Requests = megabytes(use.Sent), float64(use.Requests)
 		}
@@ -151,15 +151,15 @@ func slug(name string) string {
 	return strings.Trim(notWord.ReplaceAllString(strings.ToLower(name), "-"), "-")
 }
 
-// cpuTime returns the time that this process and its ended children used on all CPUs. Unlike
+// CPUTime returns the time that this process and its ended children used on all CPUs. Unlike
 // elapsed time, it can be compared between an idle machine and a busy one.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
+func CPUTime(t testing.TB) time.Duration {
+	t.Helper()
 	var sum time.Duration
 	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
 		var usage syscall.Rusage
 		if err := syscall.Getrusage(who, &usage); err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 		sum += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 	}

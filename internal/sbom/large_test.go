@@ -6,8 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/libresh/libre/internal/bench"
 	"github.com/libresh/libre/internal/nix"
 )
 
@@ -41,22 +40,12 @@ func large(t testing.TB, count int) (*Document, Metadata) {
 	return Merge(d, found, nil), m
 }
 
-// cpuTime returns the CPU time of this process, because others may use the machine too.
-func cpuTime(t testing.TB) time.Duration {
-	t.Helper()
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
 // The time to make the document of a closure, write it in both formats and read it grows with
 // the number of store paths, and not with its square.
 func TestTimeGrowsWithTheClosure(t *testing.T) {
 	took := func(paths int) time.Duration {
 		merged, m := large(t, paths)
-		begin := cpuTime(t)
+		begin := bench.CPUTime(t)
 		described := merged.Describe(m)
 		cyclonedx, err := described.CycloneDX()
 		if err != nil {
@@ -75,7 +64,7 @@ func TestTimeGrowsWithTheClosure(t *testing.T) {
 		if want := 2*paths + 1; len(described.Components) != want {
 			t.Errorf("%d components, want %d", len(described.Components), want)
 		}
-		return cpuTime(t) - begin
+		return bench.CPUTime(t) - begin
 	}
 	few := min(took(300), took(300))
 	if many := took(3000); many > 30*few {

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
+	"github.com/libresh/libre/internal/bench"
 	"github.com/libresh/libre/internal/sbom"
 )
 
@@ -84,21 +84,12 @@ type measured struct{ clock, processor time.Duration }
 
 func (m *measured) add(b *testing.B, do func() error) {
 	b.Helper()
-	start, before := time.Now(), processor(b)
+	start, before := time.Now(), bench.CPUTime(b)
 	if err := do(); err != nil {
 		b.Fatal(err)
 	}
 	m.clock += time.Since(start)
-	m.processor += processor(b) - before
-}
-
-func processor(b *testing.B) time.Duration {
-	b.Helper()
-	var usage unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	m.processor += bench.CPUTime(b) - before
 }
 
 // eachAtOnce does something with each of all, as many at once as there are cores.

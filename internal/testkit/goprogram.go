@@ -12,8 +12,8 @@ import (
 
 // GoProgram returns the path of a third-party Go program in a given version, such as v2.6.5. It
 // is built once and kept, because that takes minutes. Only tests with the build tag interop and
-// benchmarks use it, so other tests need not wait for a compiler. environment adds variables to the compiler's
-// environment.
+// benchmarks use it, so other tests need not wait for a compiler. environment adds variables to
+// the compiler's environment.
 func GoProgram(t testing.TB, pkg, version string, environment ...string) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()
