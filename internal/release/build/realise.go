@@ -114,11 +114,19 @@ func (r *run) realiseOthers(ctx context.Context, outputs []nix.Output, roots str
 	for _, output := range outputs {
 		isOutput[output.Drv] = true
 	}
+	begun := false
 	news, end := &atomic.Bool{}, make(chan error, 1)
 	go func() {
 		failures, err := r.builder.Nix.Realise(ctx, outputs, roots, func(event nix.LogEvent) {
 			r.progress.event(event)
-			if event.Kind == nix.LogBuildStopped && isOutput[event.Drv] || event.Kind == nix.LogCopies {
+			switch event.Kind {
+			case nix.LogBuildStarted:
+				begun = begun || isOutput[event.Drv]
+			case nix.LogBuilds: // Nix says late which derivation is done
+				if begun {
+					news.Store(true)
+				}
+			case nix.LogCopies:
 				news.Store(true)
 			}
 		})
