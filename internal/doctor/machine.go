@@ -31,13 +31,16 @@ func (s Subject) nix(ctx context.Context) []Check {
 	} else {
 		checks = append(checks, ok("nix evaluation", "evaluates a flake with an overridden input"))
 	}
-	switch sandbox, err := s.Nix.Setting(ctx, "sandbox"); {
-	case err == nil && sandbox != "true":
-		checks = append(checks, Check{Name: "nix sandbox", State: Note, Found: "sandbox = " + sandbox + ": builds can see this machine", Fix: "sandbox = true in /etc/nix/nix.conf"})
-	case err == nil:
-		checks = append(checks, ok("nix sandbox", "sandbox = true"))
+	settings, err := s.Nix.Settings(ctx)
+	if err != nil {
+		return checks
 	}
-	if jobs, err := s.Nix.Setting(ctx, "max-jobs"); err == nil && jobs == "1" && runtime.NumCPU() > 1 {
+	if sandbox := settings["sandbox"]; sandbox == "true" {
+		checks = append(checks, ok("nix sandbox", "sandbox = true"))
+	} else {
+		checks = append(checks, Check{Name: "nix sandbox", State: Note, Found: "sandbox = " + sandbox + ": builds can see this machine", Fix: "sandbox = true in /etc/nix/nix.conf"})
+	}
+	if settings["max-jobs"] == "1" && runtime.NumCPU() > 1 {
 		checks = append(checks, Check{Name: "nix jobs", State: Note, Found: fmt.Sprintf("max-jobs = 1: nix builds one derivation at a time, on %d cores", runtime.NumCPU()), Fix: "max-jobs = auto in /etc/nix/nix.conf"})
 	}
 	return checks

@@ -90,7 +90,7 @@ func TestNixCallsHaveFlagsBeforeArguments(t *testing.T) {
 	}
 	_, err := n.Version(ctx)
 	must(err)
-	_, err = n.Setting(ctx, "sandbox")
+	_, err = n.Settings(ctx)
 	must(err)
 
 	dir := writeCatalogue(t, one(server))

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -253,22 +254,31 @@ func versionNumbers(version string) (major, minor int, ok bool) {
 	return major, minor, n == 2
 }
 
-// Setting returns the value of a Nix setting.
-func (n *Nix) Setting(ctx context.Context, name string) (string, error) {
-	doing := "reading nix's settings"
-	out, err := n.run(ctx, doing, call{program: "nix", operation: []string{"show-config"}})
+// Settings returns Nix's settings as nix.conf writes them: a list is separated by spaces.
+func (n *Nix) Settings(ctx context.Context) (map[string]string, error) {
+	const doing = "reading nix's settings"
+	out, err := n.run(ctx, doing, call{program: "nix", operation: []string{"show-config"}, flags: []string{"--json"}})
 	if err != nil {
-		out, err = n.run(ctx, doing, call{program: "nix", operation: []string{"config", "show"}}) // its name from 2.20 on
+		out, err = n.run(ctx, doing, call{program: "nix", operation: []string{"config", "show"}, flags: []string{"--json"}}) // its name from 2.20 on
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	for _, line := range strings.Split(string(out), "\n") {
-		if key, value, found := strings.Cut(line, " = "); found && key == name {
-			return value, nil
+	var printed map[string]struct{ Value any }
+	numbers := json.NewDecoder(bytes.NewReader(out))
+	numbers.UseNumber()
+	if err := numbers.Decode(&printed); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	settings := map[string]string{}
+	for name, setting := range printed {
+		if list, isList := setting.Value.([]any); isList {
+			settings[name] = strings.Trim(fmt.Sprint(list), "[]")
+		} else {
+			settings[name] = fmt.Sprint(setting.Value)
 		}
 	}
-	return "", nil
+	return settings, nil
 }
 
 // AddSource adds a folder to the store under the name "source": only with this name Nix
