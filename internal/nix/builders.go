@@ -44,10 +44,7 @@ func (r *remoteBuilds) read(event LogEvent) bool {
 		return true
 	}
 	if found := failedOn.FindStringSubmatch(event.Text); found != nil {
-		if r.refused == nil {
-			r.refused = map[string]refusal{}
-		}
-		r.refused[found[1]] = refusal{found[2], strings.TrimSpace(found[3])}
+		r.refuse(found[1], refusal{found[2], strings.TrimSpace(found[3])})
 		return true
 	}
 	if found := badMachines.FindStringSubmatch(event.Text); found != nil {
@@ -66,6 +63,14 @@ func (r *remoteBuilds) read(event LogEvent) bool {
 		return true
 	}
 	return false
+}
+
+// refuse records that a derivation failed on a remote builder.
+func (r *remoteBuilds) refuse(drv string, why refusal) {
+	if r.refused == nil {
+		r.refused = map[string]refusal{}
+	}
+	r.refused[drv] = why
 }
 
 // add records an unreachable builder once: Nix tries it again for each derivation.

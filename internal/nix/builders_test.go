@@ -25,7 +25,8 @@ func logged(t *testing.T, messages ...string) (failures map[string]*BuildFailure
 		}
 		log.WriteString(text + "\n")
 	}
-	w.watch(strings.NewReader(log.String()))
+	w.begin()
+	w.watch(strings.NewReader(log.String()), w.event)
 	w.warnOfBuilders()
 	return w.failures, warnings
 }

@@ -44,8 +44,7 @@ func (c BinaryCache) signing() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := "secret-key=" + strings.ReplaceAll(url.QueryEscape(c.KeyFile), "+", "%20")
-	to.RawQuery = strings.TrimPrefix(to.RawQuery+"&"+key, "&")
+	to.RawQuery = strings.TrimPrefix(to.RawQuery+"&"+nixQuery(url.Values{"secret-key": {c.KeyFile}}), "&")
 	return to.String(), nil
 }
 

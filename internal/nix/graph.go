@@ -15,11 +15,18 @@ import (
 // Valid returns which of the store paths are valid. A file that exists is not enough: failed
 // builds leave files behind.
 func (n *Nix) Valid(ctx context.Context, paths []string) (map[string]bool, error) {
+	return n.valid(ctx, paths)
+}
+
+// valid is Valid with flags, which may name another store.
+func (n *Nix) valid(ctx context.Context, paths []string, flags ...string) (map[string]bool, error) {
 	valid := map[string]bool{}
 	if len(paths) == 0 {
 		return valid, nil
 	}
-	out, err := n.run(ctx, "querying the nix store", storeCall("--check-validity --print-invalid", paths...))
+	check := storeCall("--check-validity --print-invalid", paths...)
+	check.flags = flags
+	out, err := n.run(ctx, "querying the nix store", check, batch())
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +44,10 @@ type Graph map[string]Node
 
 // Node is one derivation of a graph.
 type Node struct {
-	Inputs []string
-	Fixed  bool // a fixed-output derivation, which fetches something
+	Inputs   []string
+	Fixed    bool     // a fixed-output derivation, which fetches something
+	System   string   // that builds it, such as x86_64-linux, or builtin
+	Features []string // that a machine must have to build it
 }
 
 // Graph reads the dependencies of the derivations to build. An unreadable derivation has
@@ -53,7 +62,7 @@ func (m *Missing) Graph() Graph {
 		if err != nil {
 			continue
 		}
-		node := Node{}
+		node := Node{System: read.Platform, Features: requiredFeatures(read.Env)}
 		for input := range read.InputDerivations {
 			if _, missing := graph[input]; missing {
 				node.Inputs = append(node.Inputs, input)

@@ -23,6 +23,7 @@ const (
 	LogBuilds                      // Progress: derivations
 	LogCopies                      // Progress: store paths copied or downloaded
 	LogDownloads                   // Progress: bytes, compressed
+	LogCopied                      // outputs were copied here from the store of a builder
 	LogMissing                     // Missing: what Nix will build and fetch, once, before it begins
 )
 

@@ -43,7 +43,8 @@ func TestMissingIsParsedForEveryNix(t *testing.T) {
 			for _, line := range append(test.lines, "building '"+drvA+"'...") {
 				fmt.Fprintf(&log, format+"\n", line)
 			}
-			w.watch(strings.NewReader(log.String()))
+			w.begin()
+			w.watch(strings.NewReader(log.String()), w.event)
 			if got == nil {
 				got = &Missing{}
 			}
@@ -80,7 +81,9 @@ func TestMissingIsReportedOnceBeforeTheFirstBuild(t *testing.T) {
 				}
 			}
 		}}
-		w.watch(log)
+		w.begin()
+		w.watch(log, w.event)
+		w.end()
 		if len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q, expected %q", capture, got, want)
 		}

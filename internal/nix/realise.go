@@ -2,6 +2,7 @@ package nix
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/libresh/libre/internal/private"
 )
@@ -37,22 +39,34 @@ func DrvName(drv string) string {
 
 const tailLines = 10
 
-// Realise builds or downloads outputs with one nix command, so that Nix schedules them,
-// and continues after failures. roots is a folder for GC roots of the outputs; the caller
-// removes it. Realise returns the derivations' own failures, by derivation path; use
-// [Nix.Valid] to find the outputs that exist. options are additional ones for nix-store.
+// Realise builds or downloads outputs, and continues after failures. One nix command does all,
+// so that Nix schedules them, except what one remote builder alone can build. roots is a folder
+// for GC roots of the outputs; the caller removes it. Realise returns the derivations' own
+// failures, by derivation path; use [Nix.Valid] to find the outputs that exist. options are
+// additional ones for nix-store, which remote stores would not get: with them the one command
+// does all.
 func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on func(LogEvent), options ...string) (map[string]*BuildFailure, error) {
 	system, _ := MachineSystem()
 	watcher := &watcher{nix: n, system: system, missing: &missingReader{}, failures: map[string]*BuildFailure{}, on: on}
 	tried := map[string]bool{} // derivations that libre tried to fetch with a login
 	for {
 		known := len(watcher.failures)
-		err := n.realise(ctx, outputs, roots, watcher, options)
-		if err == nil || ctx.Err() != nil {
+		watcher.begin()
+		var err error
+		if len(options) > 0 {
+			err = n.realise(ctx, outputs, roots, watcher, options)
+		} else {
+			err = n.realiseDivided(ctx, outputs, roots, watcher)
+		}
+		watcher.end()
+		if ctx.Err() != nil {
 			return watcher.failures, ctx.Err()
 		}
 		if len(watcher.failures) == known {
-			return nil, err
+			if err != nil {
+				return nil, err
+			}
+			return watcher.failures, nil
 		}
 		fetched, err := n.fetchFailed(ctx, watcher.failures, tried)
 		if err != nil {
@@ -68,18 +82,38 @@ func (n *Nix) Realise(ctx context.Context, outputs []Output, roots string, on fu
 // realise runs nix once. It returns nix's own error; the watcher has the failures of
 // derivations.
 func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watcher *watcher, options []string) error {
+	realise := realiseCall(outputs)
+	if len(realise.arguments) == 0 {
+		return nil
+	}
+	realise.flags = append(realise.flags, "--indirect", "--add-root", filepath.Join(roots, "root"))
+	realise.flags = append(realise.flags, options...)
+	err := n.follow(ctx, realise, watcher, watcher.event)
+	watcher.mu.Lock()
+	defer watcher.mu.Unlock()
+	watcher.warnOfBuilders()
+	if err != nil {
+		return cmp.Or(watcher.remote.fault("building"), err)
+	}
+	return nil
+}
+
+// realiseCall returns the call that realises outputs.
+func realiseCall(outputs []Output) call {
 	realise := storeCall("--realise --keep-going")
 	for _, output := range outputs {
 		if output.Drv != "" {
 			realise.arguments = append(realise.arguments, output.Drv+"!out")
 		}
 	}
-	if len(realise.arguments) == 0 {
-		return nil
-	}
-	realise.flags = []string{"--log-format", "internal-json", "--indirect", "--add-root", filepath.Join(roots, "root")}
-	realise.flags = append(realise.flags, options...)
-	cmd := n.command(ctx, realise)
+	return realise
+}
+
+// follow runs a call, and calls on for each event of its log, with the watcher locked.
+func (n *Nix) follow(ctx context.Context, c call, watcher *watcher, on func(LogEvent), environment ...string) error {
+	c.flags = append(c.flags, "--log-format", "internal-json")
+	cmd := n.command(ctx, c)
+	cmd.Env = append(cmd.Env, environment...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -87,13 +121,9 @@ func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watch
 	if err := cmd.Start(); err != nil {
 		return n.failure(ctx, "building", err, "")
 	}
-	watcher.watch(stderr)
-	watcher.warnOfBuilders()
+	errors := watcher.watch(stderr, on)
 	if err := cmd.Wait(); err != nil {
-		if malformed := watcher.remote.fault("building"); malformed != nil {
-			return malformed
-		}
-		return n.failure(ctx, "building", err, strings.Join(watcher.errors, "\n"))
+		return n.failure(ctx, "building", err, strings.Join(errors, "\n"))
 	}
 	return nil
 }
@@ -101,13 +131,7 @@ func (n *Nix) realise(ctx context.Context, outputs []Output, roots string, watch
 // remainingOutputs returns the outputs that are not valid, although no dependency failed,
 // and those of fetched derivations, which have no GC root yet.
 func (n *Nix) remainingOutputs(ctx context.Context, outputs []Output, failures map[string]*BuildFailure, fetched []string) ([]Output, error) {
-	var paths []string
-	for _, output := range outputs {
-		if output.Path != "" {
-			paths = append(paths, output.Path)
-		}
-	}
-	valid, err := n.Valid(ctx, paths)
+	valid, err := n.Valid(ctx, pathsOf(outputs))
 	if err != nil {
 		return nil, err
 	}
@@ -120,9 +144,21 @@ func (n *Nix) remainingOutputs(ctx context.Context, outputs []Output, failures m
 	return left, nil
 }
 
-// watcher follows nix's log, and keeps the output of failed builds.
+func pathsOf(outputs []Output) (paths []string) {
+	for _, output := range outputs {
+		if output.Path != "" {
+			paths = append(paths, output.Path)
+		}
+	}
+	return paths
+}
+
+// watcher follows the logs of nix commands, several at a time, and keeps the output of failed
+// builds.
 type watcher struct {
+	mu       sync.Mutex
 	nix      *Nix
+	parser   LogParser
 	missing  *missingReader // nil after it was reported
 	builds   map[string]*buildLog
 	failures map[string]*BuildFailure
@@ -137,24 +173,64 @@ type buildLog struct {
 	tail []string
 }
 
-func (w *watcher) watch(stderr io.Reader) {
-	w.builds, w.errors = map[string]*buildLog{}, nil
-	var parser LogParser
+// begin prepares for commands, and end closes the logs of their builds.
+func (w *watcher) begin() {
+	w.parser, w.builds, w.errors = LogParser{}, map[string]*buildLog{}, nil
+}
+
+func (w *watcher) end() {
+	for drv, build := range w.builds {
+		build.close(w.failures[drv] == nil)
+	}
+}
+
+// watch reads the log of a command, and returns its errors.
+func (w *watcher) watch(stderr io.Reader, on func(LogEvent)) (errors []string) {
 	lines := bufio.NewReader(stderr)
 	for {
 		line, err := lines.ReadBytes('\n')
 		if len(line) > 0 {
-			if event, ok := parser.Line(line); ok {
-				w.event(event)
+			w.mu.Lock()
+			if event, ok := w.parser.Line(line); ok {
+				before := len(w.errors)
+				on(event)
+				errors = append(errors, w.errors[before:]...)
 			}
+			w.mu.Unlock()
 		}
 		if err != nil {
-			break
+			return errors
 		}
 	}
-	for drv, build := range w.builds {
-		build.close(w.failures[drv] == nil)
+}
+
+// announce reports what Nix will do, unless it was reported.
+func (w *watcher) announce(missing *Missing) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.missing != nil {
+		w.on(LogEvent{Kind: LogMissing, Missing: missing})
+		w.missing = nil
 	}
+}
+
+// tell reports an event that is in no log.
+func (w *watcher) tell(event LogEvent) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.on(event)
+}
+
+// notFailed returns the outputs whose derivations and dependencies have not failed.
+func (w *watcher) notFailed(outputs []Output) (left []Output) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, output := range outputs {
+		if failureBelow(output.Drv, w.failures) == nil {
+			left = append(left, output)
+		}
+	}
+	return left
 }
 
 func (w *watcher) event(event LogEvent) {

@@ -21,8 +21,8 @@ type remoteBuilder struct {
 	config string // of ssh on this machine
 }
 
-// newRemoteBuilder starts a machine that builds for a system.
-func newRemoteBuilder(t *testing.T, system, settings string) remoteBuilder {
+// newRemoteBuilder starts a machine that builds for a system. sshd has more settings of sshd.
+func newRemoteBuilder(t *testing.T, system, settings string, sshd ...string) remoteBuilder {
 	t.Helper()
 	testkit.Require(t, "sshd", "ssh", "ssh-keygen")
 	b := remoteBuilder{machineOf: newMachine(t), user: "root", config: filepath.Join(libre.TempDir(t), "ssh_config")}
@@ -47,7 +47,7 @@ PasswordAuthentication no
 UsePAM no
 StrictModes no
 SetEnv NIX_USER_CONF_FILES=DIR/nix/nix.conf
-`))
+`)+strings.Join(sshd, "\n"))
 	writeFile(t, filepath.Join(dir, "known"), b.known(t))
 	writeFile(t, b.config, strings.NewReplacer("DIR", dir, "PORT", b.port).Replace(`Host builder.example
 HostName 127.0.0.1
@@ -58,13 +58,13 @@ UserKnownHostsFile DIR/known
 GlobalKnownHostsFile none
 StrictHostKeyChecking yes
 `))
-	sshd, err := exec.LookPath("sshd")
+	server, err := exec.LookPath("sshd")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// sshd needs /run/sshd, and the programs that it starts use the builder's /nix.
 	process, err := testkit.Start(exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-euc",
-		`mount --bind "$1" /nix; mount -t tmpfs tmpfs /run; mkdir /run/sshd; shift; exec "$@"`, "sh", b.store, sshd, "-D", "-e", "-f", filepath.Join(dir, "sshd_config")))
+		`mount --bind "$1" /nix; mount -t tmpfs tmpfs /run; mkdir /run/sshd; shift; exec "$@"`, "sh", b.store, server, "-D", "-e", "-f", filepath.Join(dir, "sshd_config")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/libresh/libre/internal/testkit"
 )
 
-// An image is made as soon as its own outputs are built.
+// An image is made as soon as its own outputs are built, here or on a builder.
 func TestImagesAreMadeWhileNixBuildsOthers(t *testing.T) {
 	t.Parallel()
 	const content = "at last\n"
@@ -39,6 +39,14 @@ func TestImagesAreMadeWhileNixBuildsOthers(t *testing.T) {
 			base64.StdEncoding.EncodeToString(sum[:]), gate.URL))))
 	c.flags = []string{"--package-set", "host"}
 	if _, stderr, code := newMachine(t).run(t, c, "substitute = false\nmax-jobs = 2", "build", "--all"); code != 0 || t.Failed() {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	if err := os.RemoveAll(c.dist()); err != nil {
+		t.Fatal(err)
+	}
+	b := newRemoteBuilder(t, machine(), "max-jobs = 2\n")
+	here, arguments := builtAt(t, b)
+	if _, stderr, code := here.run(t, c, buildsNothing, arguments...); code != 0 || t.Failed() {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }

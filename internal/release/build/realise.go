@@ -126,7 +126,7 @@ func (r *run) realiseOthers(ctx context.Context, outputs []nix.Output, roots str
 				if begun {
 					news.Store(true)
 				}
-			case nix.LogCopies:
+			case nix.LogCopies, nix.LogCopied:
 				news.Store(true)
 			}
 		})

@@ -1,0 +1,131 @@
+package build
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// builtAt returns a machine that may build nothing itself, and the arguments of a build on a
+// builder.
+func builtAt(t *testing.T, b remoteBuilder) (here machineOf, arguments []string) {
+	t.Helper()
+	here = newMachine(t)
+	here.env = []string{"NIX_SSHOPTS=-F " + b.config}
+	return here, []string{"build", "--all", "--builders", b.spec(machine())}
+}
+
+const buildsNothing = "substitute = false\nmax-jobs = 0\n"
+
+// withTool is a component whose program needs a tool to be built, and a library to run.
+const withTool = `package = let
+      tool = pkgs.runCommand "tool" { } "mkdir -p $out; echo a tool > $out/text";
+      library = pkgs.runCommand "library" { } "cat ${tool}/text > $out";
+    in pkgs.runCommand "web" { } "mkdir -p $out/bin; cat ${tool}/text > $out/bin/web; echo ${library} >> $out/bin/web";`
+
+// What a builder alone can build stays there. The closures of the images come back, and nothing
+// that only builds need, such as a compiler.
+func TestBuildersKeepWhatNoImageContains(t *testing.T) {
+	t.Parallel()
+	c := newCatalogue(t, app("one", withTool))
+	c.flags = []string{"--package-set", "host"}
+	alone := newMachine(t)
+	stdout, stderr, code := alone.run(t, c, "substitute = false", "build", "--all")
+	if code != 0 {
+		t.Fatalf("alone: exit code %d\n%s", code, stderr)
+	}
+	want := referencesOf(stdout)
+	if err := os.RemoveAll(c.dist()); err != nil {
+		t.Fatal(err)
+	}
+	b := newRemoteBuilder(t, machine(), "")
+	here, arguments := builtAt(t, b)
+	stdout, stderr, code = here.run(t, c, buildsNothing, arguments...)
+	if got := referencesOf(stdout); code != 0 || !slices.Equal(got, want) || strings.Contains(stderr, "warning: ") {
+		t.Errorf("exit code %d, %q, want %q\n%s", code, got, want, stderr)
+	}
+	for path, needed := range map[string]bool{"one-web-root": true, "web": true, "library": true, "tool": false} {
+		if !slices.Contains(b.paths(t), path) || slices.Contains(here.paths(t), path) != needed {
+			t.Errorf("%s: the builder has %q, this machine %q", path, b.paths(t), here.paths(t))
+		}
+	}
+}
+
+// A failed build is reported as if this machine had built, and the others go on.
+func TestFailuresInTheStoreOfABuilderAreExplained(t *testing.T) {
+	t.Parallel()
+	c := newCatalogue(t, apps(app("one", withTool),
+		app("broken", `package = pkgs.runCommand "broken" { } "echo this went wrong >&2; exit 1";`),
+		app("wrong", `package = pkgs.runCommand "wrong" { outputHash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; outputHashMode = "recursive"; } "mkdir $out; echo x > $out/x";`),
+		app("needs", `package = let part = pkgs.runCommand "part" { } "echo no part >&2; exit 1"; in pkgs.runCommand "needs" { } "cat ${part} > $out";`)))
+	c.flags = []string{"--package-set", "host"}
+	explained := func(m machineOf, config string, arguments ...string) (built []string, failed string) {
+		t.Helper()
+		if err := os.RemoveAll(c.dist()); err != nil {
+			t.Fatal(err)
+		}
+		stdout, stderr, code := m.run(t, c, config, arguments...)
+		_, failed, found := strings.Cut(stderr, "\nfailed: ")
+		if code != 3 || !found {
+			t.Fatalf("exit code %d\n%s", code, stderr)
+		}
+		return referencesOf(stdout), regexp.MustCompile(`, [0-9.]+m?s\n|`+m.cache).ReplaceAllString(failed, "")
+	}
+	alone := newMachine(t)
+	built, failed := explained(alone, "substitute = false", "build", "--all")
+	b := newRemoteBuilder(t, machine(), "")
+	here, arguments := builtAt(t, b)
+	builtThere, failedThere := explained(here, buildsNothing, arguments...)
+	if len(built) == 0 || !slices.Equal(builtThere, built) || failedThere != failed || !strings.Contains(failed, "this went wrong") {
+		t.Errorf("%q, and\n%s\nwant %q, and\n%s", builtThere, failedThere, built, failed)
+	}
+	if slices.Contains(here.paths(t), "tool") {
+		t.Errorf("the tool came back: %q", here.paths(t))
+	}
+}
+
+// What this machine has and the builder has not is sent, not built again.
+func TestBuildersGetWhatTheyWouldBuild(t *testing.T) {
+	t.Parallel()
+	c := newCatalogue(t, app("one", withTool))
+	c.flags = []string{"--package-set", "host"}
+	b := newRemoteBuilder(t, machine(), "")
+	here, arguments := builtAt(t, b)
+	if _, stderr, code := here.run(t, c, "substitute = false", "build", "--all"); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	forget := func(m machineOf, names ...string) {
+		t.Helper()
+		for _, name := range names {
+			m.tool(t, "sh", "-euc", `nix-store --option build-users-group "" --delete --ignore-liveness $(ls -d /nix/store/*-"$1")`, "sh", name)
+		}
+	}
+	forget(here, "one-web-root", "web")
+	if err := os.RemoveAll(c.dist()); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := here.run(t, c, buildsNothing, arguments...); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, stderr)
+	}
+	for output, builtThere := range map[string]bool{"tool": false, "library": false, "web": true, "one-web-root": true} {
+		info := b.tool(t, "sh", "-c", `nix --extra-experimental-features nix-command path-info --json /nix/store/*-"$1"`, "sh", output)
+		if strings.Contains(info, `"ultimate":true`) != builtThere {
+			t.Errorf("%s was built there: %t, want %t: %s", output, !builtThere, builtThere, info)
+		}
+	}
+}
+
+// An account that only serves Nix's older protocol builds as Nix does it: all comes back.
+func TestBuildersWithoutTheDaemonsProtocolBuildAsBefore(t *testing.T) {
+	t.Parallel()
+	c := newCatalogue(t, app("one", withTool))
+	c.flags = []string{"--package-set", "host"}
+	b := newRemoteBuilder(t, machine(), "", "ForceCommand nix-store --serve --write")
+	here, arguments := builtAt(t, b)
+	_, stderr, code := here.run(t, c, buildsNothing, arguments...)
+	if code != 0 || strings.Contains(stderr, "warning: ") || !slices.Contains(here.paths(t), "tool") {
+		t.Errorf("exit code %d, %q\n%s", code, here.paths(t), stderr)
+	}
+}
