@@ -204,14 +204,16 @@ func (w *watcher) watch(stderr io.Reader, on func(LogEvent)) (errors []string) {
 	}
 }
 
-// announce reports what Nix will do, unless it was reported.
+// announce reports what Nix will do, once.
 func (w *watcher) announce(missing *Missing) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.missing != nil {
-		w.on(LogEvent{Kind: LogMissing, Missing: missing})
-		w.missing = nil
+	if w.missing == nil {
+		return
 	}
+	if len(missing.Build) > 0 {
+		w.nix.warnOfSandbox()
+	}
+	w.on(LogEvent{Kind: LogMissing, Missing: missing})
+	w.missing = nil
 }
 
 // tell reports an event that is in no log.
@@ -239,11 +241,7 @@ func (w *watcher) event(event LogEvent) {
 			return
 		}
 		if w.missing.list != nil {
-			if len(w.missing.missing.Build) > 0 {
-				w.nix.warnOfSandbox()
-			}
-			w.on(LogEvent{Kind: LogMissing, Missing: &w.missing.missing})
-			w.missing = nil
+			w.announce(&w.missing.missing)
 		}
 	}
 	switch event.Kind {

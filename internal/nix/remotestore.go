@@ -25,17 +25,19 @@ func (n *Nix) realiseDivided(ctx context.Context, outputs []Output, roots string
 	if len(parts) == 1 && parts[nil] != nil {
 		return n.realise(ctx, outputs, roots, watcher, nil)
 	}
+	watcher.mu.Lock()
 	watcher.announce(missing)
+	watcher.mu.Unlock()
 	failed := make(chan error, len(parts))
 	for i, builder := range slices.Collect(maps.Keys(parts)) {
 		go func() {
-			part := parts[builder]
+			part, roots := parts[builder], filepath.Join(roots, strconv.Itoa(i))
 			if builder != nil {
-				remote := remoteStore{n, builder, list.substitute, graph, watcher}
-				_ = remote.build(ctx, part) // Nix tries what remains
-				part = watcher.notFailed(part)
+				remote := remoteStore{n, builder, list.substitute, graph, roots, watcher}
+				remote.build(ctx, part)
+				part = watcher.notFailed(part) // Nix tries what remains
 			}
-			failed <- n.realise(ctx, part, filepath.Join(roots, strconv.Itoa(i)), watcher, nil)
+			failed <- n.realise(ctx, part, roots, watcher, nil)
 		}()
 	}
 	var err error
@@ -77,12 +79,24 @@ type remoteStore struct {
 	builder    *remoteBuilder
 	substitute bool  // the builder fetches what its own substituters have
 	here       Graph // what this machine lacks
+	roots      string
 	watcher    *watcher
 }
 
-// build builds outputs and copies them back. Their derivations may have failed without an error,
-// and an error may leave some outputs.
-func (r *remoteStore) build(ctx context.Context, outputs []Output) error {
+// build builds outputs and copies them back, and may leave some. A failure can end what else is
+// built: a daemon has its own setting keep-going.
+func (r *remoteStore) build(ctx context.Context, outputs []Output) {
+	for len(outputs) > 0 {
+		_ = r.buildOnce(ctx, outputs) // Nix says why, when it tries what remains
+		left := r.watcher.notFailed(outputs)
+		if len(left) == len(outputs) {
+			return
+		}
+		outputs = slices.DeleteFunc(left, func(o Output) bool { return exists(o.Path) })
+	}
+}
+
+func (r *remoteStore) buildOnce(ctx context.Context, outputs []Output) error {
 	var drvs []string
 	for _, output := range outputs {
 		drvs = append(drvs, output.Drv)
@@ -103,7 +117,8 @@ func (r *remoteStore) build(ctx context.Context, outputs []Output) error {
 
 // sendInputs sends what the builder would build, although this machine has it or can fetch it.
 func (r *remoteStore) sendInputs(ctx context.Context, there Graph) error {
-	realise := storeCall("--realise")
+	realise := storeCall("--realise --keep-going")
+	realise.flags = []string{"--indirect", "--add-root", filepath.Join(r.roots, "input")}
 	var paths []string
 	for drv := range there {
 		if !r.builds(drv) {

@@ -1,6 +1,8 @@
 package build
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -53,10 +55,14 @@ func TestBuildersKeepWhatNoImageContains(t *testing.T) {
 	}
 }
 
-// A failed build is reported as if this machine had built, and the others go on.
+// A failed build is reported as if this machine had built, and the others go on there. This machine
+// fetches sources, and one that it cannot fetch fails too.
 func TestFailuresInTheStoreOfABuilderAreExplained(t *testing.T) {
 	t.Parallel()
+	nothing := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(nothing.Close)
 	c := newCatalogue(t, apps(app("one", withTool),
+		app("fetches", `package = pkgs.runCommand "fetches" { src = derivation { name = "source"; system = "builtin"; builder = "builtin:fetchurl"; url = "`+nothing.URL+`/"; outputHash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; }; } "cat $src > $out";`),
 		app("broken", `package = pkgs.runCommand "broken" { } "echo this went wrong >&2; exit 1";`),
 		app("wrong", `package = pkgs.runCommand "wrong" { outputHash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="; outputHashMode = "recursive"; } "mkdir $out; echo x > $out/x";`),
 		app("needs", `package = let part = pkgs.runCommand "part" { } "echo no part >&2; exit 1"; in pkgs.runCommand "needs" { } "cat ${part} > $out";`)))
@@ -106,7 +112,7 @@ func TestBuildersGetWhatTheyWouldBuild(t *testing.T) {
 	if err := os.RemoveAll(c.dist()); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, code := here.run(t, c, buildsNothing, arguments...); code != 0 {
+	if _, stderr, code := here.run(t, c, buildsNothing, arguments...); code != 0 || strings.Contains(stderr, "warning: ") {
 		t.Fatalf("exit code %d\n%s", code, stderr)
 	}
 	for output, builtThere := range map[string]bool{"tool": false, "library": false, "web": true, "one-web-root": true} {

@@ -94,19 +94,23 @@ func (p *buildProgress) expect(missing *nix.Missing) {
 	p.watcher.Realising(p.all, p.left)
 }
 
-// expectOne is called for a derivation that Nix builds without having announced it, because a
-// substituter does not deliver what it lists.
+// expectOne is called for a derivation that is not left to build. Nix builds it again after a
+// failure, or it has not announced it, because a substituter does not deliver what it lists.
 func (p *buildProgress) expectOne(drv string) {
+	if p.unbuilt == nil {
+		p.unbuilt = map[string]bool{}
+	}
+	p.unbuilt[drv] = true
+	if _, again := p.built[drv]; again {
+		delete(p.built, drv)
+		return
+	}
 	if p.unexpected == 0 {
 		p.watcher.Warn(catalog.ID{}, "a substituter does not deliver what it lists: nix builds "+nix.DrvName(drv)+
 			" from source, and perhaps more. If that is the package set itself, it takes hours. "+elsewhere)
 	}
 	p.unexpected++
 	p.all.Build++
-	if p.unbuilt == nil {
-		p.unbuilt = map[string]bool{}
-	}
-	p.unbuilt[drv] = true
 }
 
 // elsewhere is the advice if too much is built from source.

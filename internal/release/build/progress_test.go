@@ -111,3 +111,19 @@ func TestTimeOfDerivationsBuiltAtOnceCountsOnce(t *testing.T) {
 		t.Errorf("%s, expected 3s", got)
 	}
 }
+
+// A failure can end other builds, which Nix starts again.
+func TestProgressCountsWhatIsBuiltAgainOnce(t *testing.T) {
+	const a = "/nix/store/a.drv"
+	var h heard
+	p := newBuildProgress(&h, nil, nil)
+	p.event(nix.LogEvent{Kind: nix.LogMissing, Missing: &nix.Missing{Build: []string{a}}})
+	for range 2 {
+		p.event(nix.LogEvent{Kind: nix.LogBuildStarted, Drv: a})
+		p.event(nix.LogEvent{Kind: nix.LogBuildStopped, Drv: a})
+	}
+	p.end()
+	if want := []string{"left 0 paths 0 bytes 1 builds", "did 0 paths 0 bytes 1 builds"}; !slices.Equal(h.lines, want) {
+		t.Errorf("%q, want %q", h.lines, want)
+	}
+}
