@@ -7,7 +7,7 @@ import (
 
 // memoryLimit is the size of the heap, in bytes, above which garbage is collected as often as at
 // most half of the CPU time allows. Building and pushing images keeps far less.
-const memoryLimit = 256 << 20
+const memoryLimit = 208 << 20
 
 // CollectSeldom makes the garbage collector run less often than usual, until the program has much
 // memory. Most runs are short and keep little, so this saves more time than it takes memory. GOGC
