@@ -71,12 +71,12 @@ var buildDemo = sync.OnceValues(func() (catalogue, error) {
 })
 
 // newCatalogue writes a catalogue for both systems with files below apps/.
-func newCatalogue(t *testing.T, files map[string]string) catalogue {
+func newCatalogue(t testing.TB, files map[string]string) catalogue {
 	t.Helper()
 	return catalogue{dir: libre.Catalogue(t, files, "x86_64-linux", "aarch64-linux")}
 }
 
-func writeFile(t *testing.T, path, content string) {
+func writeFile(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ type remoteBuilder struct {
 }
 
 // newRemoteBuilder starts a machine that builds for a system. sshd has more settings of sshd.
-func newRemoteBuilder(t *testing.T, system, settings string, sshd ...string) remoteBuilder {
+func newRemoteBuilder(t testing.TB, system, settings string, sshd ...string) remoteBuilder {
 	t.Helper()
 	testkit.Require(t, "sshd", "ssh", "ssh-keygen")
 	b := remoteBuilder{machineOf: newMachine(t), user: "root", config: filepath.Join(libre.TempDir(t), "ssh_config")}
@@ -86,7 +86,7 @@ StrictHostKeyChecking yes
 }
 
 // known returns the line of known_hosts with the builder's key.
-func (b remoteBuilder) known(t *testing.T) string {
+func (b remoteBuilder) known(t testing.TB) string {
 	t.Helper()
 	key, err := os.ReadFile(filepath.Join(filepath.Dir(b.config), "host.pub"))
 	if err != nil {

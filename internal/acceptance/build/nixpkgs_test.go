@@ -68,7 +68,7 @@ type machineOf struct {
 }
 
 // newMachine returns an empty machine.
-func newMachine(t *testing.T) machineOf {
+func newMachine(t testing.TB) machineOf {
 	t.Helper()
 	testkit.RequireRoot(t)
 	testkit.Require(t, "nix", "unshare", "git")
@@ -88,7 +88,7 @@ func (m machineOf) command(dir, nixConfig, program string, args ...string) *exec
 }
 
 // run runs libre there and returns its output and exit code.
-func (m machineOf) run(t *testing.T, c catalogue, nixConfig string, args ...string) (stdout, stderr string, code int) {
+func (m machineOf) run(t testing.TB, c catalogue, nixConfig string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := m.command(c.dir, nixConfig, libre.Program(), append(c.flags[:len(c.flags):len(c.flags)], args...)...)
 	stdout, stderr, err := testkit.Output(cmd)
@@ -99,7 +99,7 @@ func (m machineOf) run(t *testing.T, c catalogue, nixConfig string, args ...stri
 }
 
 // tool runs another program there, which must succeed.
-func (m machineOf) tool(t *testing.T, program string, args ...string) string {
+func (m machineOf) tool(t testing.TB, program string, args ...string) string {
 	t.Helper()
 	stdout, stderr, err := testkit.Output(m.command("/", "substitute = false", program, args...))
 	if err != nil {
