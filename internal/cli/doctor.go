@@ -28,9 +28,10 @@ func (e *env) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check what libre needs on this machine",
 		Long: `Check what libre needs on this machine, and print a fix for what is missing:
-Nix and its settings, the package set, an engine for Containerfiles, what runs
-apps, git, signing keys, tokens of forges, the sources of the apps, and the
-folders that libre writes to. doctor checks only what this catalogue uses.
+Nix, its settings and its remote builders, the package set, an engine for
+Containerfiles, what runs apps, git, signing keys, tokens of forges, the sources
+of the apps, and the folders that libre writes to. doctor checks only what this
+catalogue uses.
 
 With --to, or registry in libre.yaml, doctor also tests the registry: whether
 you may push, whether it has the referrers API, whether tags can be overwritten,

@@ -43,6 +43,27 @@ func (s Subject) nix(ctx context.Context) []Check {
 	if settings["max-jobs"] == "1" && runtime.NumCPU() > 1 {
 		checks = append(checks, Check{Name: "nix jobs", State: Note, Found: fmt.Sprintf("max-jobs = 1: nix builds one derivation at a time, on %d cores", runtime.NumCPU()), Fix: "max-jobs = auto in /etc/nix/nix.conf"})
 	}
+	return append(checks, s.builders(ctx)...)
+}
+
+// builders checks the connections to remote builders. Nix's builds may run as another user.
+func (s Subject) builders(ctx context.Context) (checks []Check) {
+	trials, err := s.Nix.TryBuilders(ctx)
+	if err != nil {
+		return []Check{failure("builders", Wrong, err, "")}
+	}
+	for _, trial := range trials {
+		check := ok("builder", fmt.Sprintf("%s builds for %s", trial.Address, strings.Join(trial.Systems, ", ")))
+		switch {
+		case trial.Err != nil:
+			check.State, check.Found = Note, fmt.Sprintf("this user cannot connect to %s: %v", trial.Address, trial.Err)
+			check.Fix = "try ssh to it, also as the user that runs Nix's builds"
+		case trial.OwnStore != nil:
+			check.State, check.Found = Note, fmt.Sprintf("%s, and Nix copies each output back, since nix-daemon does not answer: %v", check.Found, trial.OwnStore)
+			check.Fix = "let its account run nix-daemon --stdio"
+		}
+		checks = append(checks, check)
+	}
 	return checks
 }
 

@@ -22,6 +22,7 @@ type builderList struct {
 // remoteBuilder is one line of Nix's setting "builders".
 type remoteBuilder struct {
 	address            string
+	hook               string // URL of its store for Nix's build hook; "" if it is not reached by ssh
 	store              string // URL of its store, ssh-ng://…; "" if libre cannot build in it
 	systems, features  []string
 	onlyForItsFeatures bool // it has mandatory features
@@ -85,7 +86,8 @@ func parseBuilder(columns []string, settings map[string]string) remoteBuilder {
 		}
 		return ""
 	}
-	store := builderStore(columns[0], column(2), column(7), daemon(settings))
+	hook := hookStore(columns[0], column(2), column(7))
+	store := daemonStore(hook, daemon(settings))
 	for _, number := range []string{column(3), column(4)} {
 		if _, err := strconv.ParseFloat(cmp.Or(number, "1"), 64); err != nil {
 			store = ""
@@ -93,6 +95,7 @@ func parseBuilder(columns []string, settings map[string]string) remoteBuilder {
 	}
 	return remoteBuilder{
 		address:            columns[0],
+		hook:               hook,
 		store:              store,
 		systems:            listed(cmp.Or(column(1), settings["system"])),
 		features:           listed(column(5)),
@@ -116,9 +119,9 @@ func daemon(settings map[string]string) string {
 	return command
 }
 
-// builderStore returns the URL of a builder's store; "" if it is not reached by ssh, or by a
-// program of its own.
-func builderStore(address, key, hostKey, daemon string) string {
+// hookStore returns the URL of a builder's store for Nix's build hook; "" if it is not reached by
+// ssh.
+func hookStore(address, key, hostKey string) string {
 	if !strings.Contains(address, "://") {
 		address = "ssh://" + address
 	}
@@ -127,16 +130,25 @@ func builderStore(address, key, hostKey, daemon string) string {
 		return ""
 	}
 	query := store.Query()
-	if query.Has("remote-program") {
-		return ""
-	}
-	query.Set("remote-program", daemon)
 	if key != "" {
 		query.Set("ssh-key", key)
 	}
 	if hostKey != "" {
 		query.Set("base64-ssh-public-host-key", hostKey)
 	}
+	store.RawQuery = nixQuery(query)
+	return store.String()
+}
+
+// daemonStore returns the URL of the same store by the command of a daemon; "" if the builder has
+// a program of its own.
+func daemonStore(hook, daemon string) string {
+	store, err := url.Parse(hook)
+	if err != nil || hook == "" || store.Query().Has("remote-program") {
+		return ""
+	}
+	query := store.Query()
+	query.Set("remote-program", daemon)
 	store.Scheme, store.RawQuery = "ssh-ng", nixQuery(query)
 	return store.String()
 }

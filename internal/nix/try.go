@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/libresh/libre/internal/file"
 )
@@ -73,4 +74,50 @@ func (n *Nix) TryNixpkgs(ctx context.Context, dir string) error {
 	}
 	var names []string
 	return n.Eval(ctx, Flake{Dir: try, Offline: true}, "libre", "names: names", &names)
+}
+
+// BuilderTrial is the result of a connection to a remote builder.
+type BuilderTrial struct {
+	Address  string
+	Systems  []string
+	OwnStore error // why libre cannot build in the builder's own store; nil if it can
+	Err      error // why this user cannot connect at all; nil if it can
+}
+
+// TryBuilders connects to the remote builders of Nix's setting "builders" that are reached by
+// ssh, and builds nothing.
+func (n *Nix) TryBuilders(ctx context.Context) ([]BuilderTrial, error) {
+	list, err := n.listBuilders(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var trials []BuilderTrial
+	for _, builder := range list.builders {
+		if builder.store == "" {
+			continue
+		}
+		trial := BuilderTrial{Address: builder.address, Systems: builder.systems, OwnStore: n.connect(ctx, builder.store)}
+		if trial.OwnStore != nil {
+			trial.Err = n.connect(ctx, builder.hook)
+		}
+		trials = append(trials, trial)
+	}
+	return trials, nil
+}
+
+// connect asks a remote store for a path.
+func (n *Nix) connect(ctx context.Context, store string) error {
+	check := storeCall("--check-validity --print-invalid", "/nix/store/"+strings.Repeat("0", 32)+"-libre")
+	check.flags = []string{"--store", store}
+	var remote remoteBuilds
+	reason := "nix gave no reason"
+	err := n.follow(ctx, check, &watcher{nix: n}, func(event LogEvent) {
+		if !remote.read(event) && event.Level == LogError {
+			reason = event.Text
+		}
+	}, batch())
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.New(firstLine(remote.reason(reason)))
 }

@@ -19,6 +19,18 @@ func builtAt(t *testing.T, b remoteBuilder) (here machineOf, arguments []string)
 	return here, []string{"build", "--all", "--builders", b.spec(machine())}
 }
 
+// doctorSays returns what doctor says of a builder.
+func doctorSays(t *testing.T, here machineOf, c catalogue, b remoteBuilder) string {
+	t.Helper()
+	stdout, stderr, _ := here.run(t, c, "", "doctor", "--builders", b.spec(machine()))
+	_, line, found := strings.Cut(stdout, "\nbuilder\t")
+	if !found {
+		t.Errorf("doctor says nothing of the builder:\n%s%s", stdout, stderr)
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	return line
+}
+
 const buildsNothing = "substitute = false\nmax-jobs = 0\n"
 
 // withTool is a component whose program needs a tool to be built, and a library to run.
@@ -52,6 +64,9 @@ func TestBuildersKeepWhatNoImageContains(t *testing.T) {
 		if !slices.Contains(b.paths(t), path) || slices.Contains(here.paths(t), path) != needed {
 			t.Errorf("%s: the builder has %q, this machine %q", path, b.paths(t), here.paths(t))
 		}
+	}
+	if said, want := doctorSays(t, here, c, b), "ok\tssh://root@builder.example builds for "+machine()+"\t"; said != want {
+		t.Errorf("doctor says %q, want %q", said, want)
 	}
 }
 
@@ -133,5 +148,9 @@ func TestBuildersWithoutTheDaemonsProtocolBuildAsBefore(t *testing.T) {
 	_, stderr, code := here.run(t, c, buildsNothing, arguments...)
 	if code != 0 || strings.Contains(stderr, "warning: ") || !slices.Contains(here.paths(t), "tool") {
 		t.Errorf("exit code %d, %q\n%s", code, here.paths(t), stderr)
+	}
+	if said, want := doctorSays(t, here, c, b), "note\tssh://root@builder.example builds for "+machine()+
+		", and Nix copies each output back, since nix-daemon does not answer: "; !strings.HasPrefix(said, want) || !strings.HasSuffix(said, "\tlet its account run nix-daemon --stdio") {
+		t.Errorf("doctor says %q, want %q", said, want)
 	}
 }
