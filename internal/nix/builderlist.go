@@ -87,7 +87,7 @@ func parseBuilder(columns []string, settings map[string]string) remoteBuilder {
 		return ""
 	}
 	hook := hookStore(columns[0], column(2), column(7))
-	store := daemonStore(hook, daemon(settings))
+	store := daemonStore(hook, daemon(settings, column(3)))
 	for _, number := range []string{column(3), column(4)} {
 		if _, err := strconv.ParseFloat(cmp.Or(number, "1"), 64); err != nil {
 			store = ""
@@ -107,13 +107,14 @@ func listed(words string) []string {
 	return strings.FieldsFunc(words, func(r rune) bool { return r == ',' })
 }
 
-// daemon returns the command that a builder runs. Nix does not send these settings. They hold if
-// the command itself builds; a daemon behind it has its own.
-func daemon(settings map[string]string) string {
+// daemon returns the command that a builder runs, with its number of jobs from the list; "" if it
+// has none. Nix does not send these settings. They hold if the command itself builds; a daemon
+// behind it has its own.
+func daemon(settings map[string]string, jobs string) string {
 	command := "nix-daemon --keep-going"
-	for _, limit := range []string{"max-silent-time", "timeout"} {
-		if seconds, err := strconv.ParseUint(settings[limit], 10, 64); err == nil && seconds > 0 {
-			command += fmt.Sprintf(" --%s %d", limit, seconds)
+	for _, limit := range [][2]string{{"max-jobs", jobs}, {"max-silent-time", settings["max-silent-time"]}, {"timeout", settings["timeout"]}} {
+		if number, err := strconv.ParseUint(limit[1], 10, 64); err == nil && number > 0 {
+			command += fmt.Sprintf(" --%s %d", limit[0], number)
 		}
 	}
 	return command

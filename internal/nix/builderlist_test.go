@@ -24,7 +24,7 @@ func TestBuilderListsAreReadAsNixDoes(t *testing.T) {
 		"nix@arm":        {{address: "nix@arm", store: "ssh-ng://nix@arm" + program, systems: []string{"x86_64-linux"}}},
 		"ssh-ng://arm -": {{address: "ssh-ng://arm", store: "ssh-ng://arm" + program, systems: []string{"x86_64-linux"}}},
 		"ssh://arm aarch64-linux,armv7l-linux /root/key 4 2 kvm,big-parallel - c3NoLWVk": {{address: "ssh://arm",
-			store:   "ssh-ng://arm?base64-ssh-public-host-key=c3NoLWVk&remote-program=nix-daemon%20--keep-going&ssh-key=%2Froot%2Fkey",
+			store:   "ssh-ng://arm?base64-ssh-public-host-key=c3NoLWVk&remote-program=nix-daemon%20--keep-going%20--max-jobs%204&ssh-key=%2Froot%2Fkey",
 			systems: []string{"aarch64-linux", "armv7l-linux"}, features: []string{"kvm", "big-parallel"}}},
 		"ssh://arm aarch64-linux - - - kvm kvm":       {{address: "ssh://arm", store: "ssh-ng://arm" + program, systems: []string{"aarch64-linux"}, features: []string{"kvm"}, onlyForItsFeatures: true}},
 		"ssh://arm aarch64-linux - many":              {{address: "ssh://arm", systems: []string{"aarch64-linux"}}},

@@ -168,8 +168,12 @@ func (r *remoteStore) realise(ctx context.Context, outputs []Output) error {
 	news := make(chan []string, 1)
 	var fetching sync.WaitGroup
 	fetching.Go(func() {
+		var failed error
 		for paths := range news {
-			if r.fetchValid(ctx, paths) == nil {
+			if failed != nil {
+				continue // as without the right to add to a store: the next one would fail too
+			}
+			if failed = r.fetchValid(ctx, paths); failed == nil {
 				r.watcher.tell(LogEvent{Kind: LogCopied})
 			}
 		}
@@ -234,5 +238,5 @@ func (r *remoteStore) copy(ctx context.Context, paths []string, flags ...string)
 
 // batch returns the variable that makes ssh fail where it would ask a person, or wait for long.
 func batch() string {
-	return "NIX_SSHOPTS=" + os.Getenv("NIX_SSHOPTS") + " -o BatchMode=yes -o ConnectTimeout=20"
+	return "NIX_SSHOPTS=" + os.Getenv("NIX_SSHOPTS") + " -o BatchMode=yes -o ConnectTimeout=10"
 }
