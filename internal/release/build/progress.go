@@ -40,6 +40,7 @@ type buildProgress struct {
 }
 
 type buildCount struct {
+	made    bool // its outputs are in the store, so it reports its own progress
 	unbuilt map[string]bool
 	total   int
 	line    string
@@ -138,8 +139,20 @@ func packageSetOf(graph nix.Graph, depths map[string]int) []string {
 
 func first(n int, of []string) []string { return of[:min(n, len(of))] }
 
+// imageBegins is called before an image is made: Nix says late that its last derivation is built.
+func (p *buildProgress) imageBegins(id catalog.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if count := p.images[id]; count != nil {
+		count.made = true
+	}
+}
+
 func (p *buildProgress) tell(id catalog.ID) {
 	count := p.images[id]
+	if count.made {
+		return
+	}
 	if len(count.unbuilt) == 0 {
 		waits := "for nix"
 		if len(p.unbuilt) > 0 {

@@ -127,3 +127,19 @@ func TestProgressCountsWhatIsBuiltAgainOnce(t *testing.T) {
 		t.Errorf("%q, want %q", h.lines, want)
 	}
 }
+
+// Nix may say that a derivation is built when its image is made already.
+func TestProgressOfNixEndsWhenAnImageIsMade(t *testing.T) {
+	const a = "/nix/store/a.drv"
+	var h heard
+	one := target("one", a)
+	p := newBuildProgress(&h, []*release.Target{one}, (&run{bases: state.NewBases(state.Local{}, state.BaseOptions{})}).outputs)
+	p.event(nix.LogEvent{Kind: nix.LogMissing, Missing: &nix.Missing{Build: []string{a}}})
+	p.event(nix.LogEvent{Kind: nix.LogBuildStarted, Drv: a})
+	p.imageBegins(one.ID)
+	told := len(h.lines)
+	p.event(nix.LogEvent{Kind: nix.LogBuildStopped, Drv: a})
+	if slices.ContainsFunc(h.lines[told:], func(line string) bool { return strings.HasPrefix(line, "one ") }) {
+		t.Errorf("%q", h.lines)
+	}
+}

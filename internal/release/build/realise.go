@@ -160,6 +160,7 @@ func (r *run) startAll(ctx context.Context, targets []*release.Target, valid []s
 	}
 	r.realised.add(store)
 	for _, target := range targets {
+		r.progress.imageBegins(target.ID)
 		start(target)
 	}
 	return nil
