@@ -21,6 +21,9 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
+// FileName matches the usual names of Containerfiles, without their folder.
+var FileName = regexp.MustCompile(`(?i)^(?:Containerfile|Dockerfile)(?:[._-][\w.-]+)?$|\.(?:Containerfile|Dockerfile)$`)
+
 // File is a parsed Containerfile.
 type File struct {
 	name   string

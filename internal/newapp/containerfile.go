@@ -15,8 +15,6 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-var containerfileName = regexp.MustCompile(`(?i)^(?:Containerfile|Dockerfile)(?:[._-][\w.-]+)?$|\.(?:Containerfile|Dockerfile)$`)
-
 // mostContainerfiles is how many are used without being asked for.
 const mostContainerfiles = 12
 
@@ -51,7 +49,7 @@ func (f *Findings) containerUses(t *tree, services []service) []containerUse {
 	if len(uses) > 0 {
 		return uses
 	}
-	for _, name := range t.find(containerfileName) {
+	for _, name := range t.find(containerfile.FileName) {
 		switch {
 		case forDevelopment.MatchString(path.Base(name)):
 		case len(uses) == mostContainerfiles:
@@ -260,7 +258,7 @@ func portsOf(config *v1.Config) []port {
 // addContainerConfig adds to the last component, which Nix builds, what the Containerfile at
 // the top of the source says of the same program.
 func (f *Findings) addContainerConfig(t *tree, program string) {
-	for _, name := range t.find(containerfileName) {
+	for _, name := range t.find(containerfile.FileName) {
 		if path.Dir(name) != "." || forDevelopment.MatchString(name) {
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 
+	"github.com/libresh/libre/internal/containerfile"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -65,7 +66,7 @@ func goRoot(t *tree) string {
 		return "."
 	}
 	found := t.find(regexp.MustCompile(`^go\.mod$`))
-	if len(found) != 1 || len(t.find(containerfileName)) > 0 {
+	if len(found) != 1 || len(t.find(containerfile.FileName)) > 0 {
 		return ""
 	}
 	return path.Dir(found[0])

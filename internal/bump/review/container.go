@@ -12,15 +12,13 @@ import (
 	"github.com/libresh/libre/internal/text"
 )
 
-var containerfileName = regexp.MustCompile(`(?i)^(?:Containerfile|Dockerfile)(?:[._-][\w.-]+)?$|\.(?:Containerfile|Dockerfile)$`)
-
 const maxTargets = 100 // stages whose images are compared
 
 func isContainerfile(r *reviewer, name string) bool {
 	if len(r.Containerfiles) > 0 {
 		return slices.ContainsFunc(r.Containerfiles, func(use ContainerfileUse) bool { return path.Clean(use.Path) == name })
 	}
-	return depth(name) <= 1 && containerfileName.MatchString(path.Base(name))
+	return depth(name) <= 1 && containerfile.FileName.MatchString(path.Base(name))
 }
 
 // compareContainerfiles compares the parts of a Containerfile that a build uses.
