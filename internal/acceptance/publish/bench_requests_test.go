@@ -2,7 +2,9 @@ package publish
 
 import (
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path"
 	"regexp"
@@ -40,6 +42,27 @@ func (w *watched) record(latency time.Duration) *exchanges {
 		return true
 	})
 	return e
+}
+
+// remember makes the proxy answer a reading request itself from the second time on. Without it, a
+// benchmark would measure that go-containerregistry's registry reads each manifest of a repository
+// for each list of attachments.
+func (w *watched) remember() { w.answers = &sync.Map{} }
+
+// answer answers a reading request of a proxy that remembers.
+func (w *watched) answer(rw http.ResponseWriter, r *http.Request) {
+	of := r.Method + " " + r.URL.String()
+	kept, known := w.answers.Load(of)
+	if !known {
+		answer := httptest.NewRecorder()
+		w.proxy.ServeHTTP(answer, r)
+		w.answers.Store(of, answer)
+		kept = answer
+	}
+	answer := kept.(*httptest.ResponseRecorder)
+	maps.Copy(rw.Header(), answer.Header())
+	rw.WriteHeader(answer.Code)
+	_, _ = rw.Write(answer.Body.Bytes())
 }
 
 func (e *exchanges) forget() {

@@ -47,6 +47,10 @@ func BenchmarkNothingToPublish(b *testing.B) {
 			reg := newWatched(b, kind, "")
 			push := []string{"push", defaults, "--to", reg.prefix()}
 			c.run(push...).want(b, 0)
+			if kind == "referrers" {
+				reg.remember()
+				alone.run(push...).want(b, 0)
+			}
 			seen := reg.record(latency)
 			bench.Times(b, bench.Row{Table: "Nothing to do", Work: "push 500 published images, 20 ms a request, " + kind, Goal: 1.2},
 				bench.Program{Name: "libre push", Run: func() bench.Use {

@@ -38,6 +38,7 @@ type watched struct {
 	signing *state.Signing   // nil if pushes are not signed
 	client  *registry.Client // of the backend
 	lenient bool             // do not inspect tags when they are written
+	answers *sync.Map        // see remember; nil if the proxy does not
 
 	mu       sync.Mutex
 	requests []string // METHOD PATH
@@ -111,6 +112,10 @@ func (w *watched) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // forward forwards a request. It inspects a tag that is written before it answers.
 func (w *watched) forward(rw http.ResponseWriter, r *http.Request) {
+	if w.answers != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		w.answer(rw, r)
+		return
+	}
 	written := manifestPath.FindStringSubmatch(r.URL.Path)
 	if r.Method != http.MethodPut || written == nil {
 		w.proxy.ServeHTTP(rw, r)
