@@ -139,20 +139,20 @@ func packageSetOf(graph nix.Graph, depths map[string]int) []string {
 
 func first(n int, of []string) []string { return of[:min(n, len(of))] }
 
-// imageBegins is called before an image is made: Nix says late that its last derivation is built.
+// imageBegins is called before an image is made. Nix says late that its last derivation is built.
 func (p *buildProgress) imageBegins(id catalog.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if count := p.images[id]; count != nil {
 		count.made = true
+		if count.running > 0 {
+			count.spent += p.now().Sub(count.since)
+		}
 	}
 }
 
 func (p *buildProgress) tell(id catalog.ID) {
 	count := p.images[id]
-	if count.made {
-		return
-	}
 	if len(count.unbuilt) == 0 {
 		waits := "for nix"
 		if len(p.unbuilt) > 0 {
@@ -176,8 +176,10 @@ func (p *buildProgress) event(event nix.LogEvent) {
 			p.expectOne(event.Drv)
 		}
 		for _, id := range p.needs[event.Drv] {
-			p.images[id].event(event, p.now())
-			p.tell(id)
+			if count := p.images[id]; !count.made {
+				count.event(event, p.now())
+				p.tell(id)
+			}
 		}
 		if event.Kind == nix.LogBuildStopped {
 			delete(p.unbuilt, event.Drv)

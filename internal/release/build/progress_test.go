@@ -134,12 +134,19 @@ func TestProgressOfNixEndsWhenAnImageIsMade(t *testing.T) {
 	var h heard
 	one := target("one", a)
 	p := newBuildProgress(&h, []*release.Target{one}, (&run{bases: state.NewBases(state.Local{}, state.BaseOptions{})}).outputs)
+	now := time.Unix(0, 0)
+	p.now = func() time.Time { return now }
 	p.event(nix.LogEvent{Kind: nix.LogMissing, Missing: &nix.Missing{Build: []string{a}}})
 	p.event(nix.LogEvent{Kind: nix.LogBuildStarted, Drv: a})
+	now = now.Add(2 * time.Second)
 	p.imageBegins(one.ID)
 	told := len(h.lines)
+	now = now.Add(time.Minute)
 	p.event(nix.LogEvent{Kind: nix.LogBuildStopped, Drv: a})
 	if slices.ContainsFunc(h.lines[told:], func(line string) bool { return strings.HasPrefix(line, "one ") }) {
 		t.Errorf("%q", h.lines)
+	}
+	if got := p.spent(one.ID); got != 2*time.Second {
+		t.Errorf("it took %s, want 2s", got)
 	}
 }
