@@ -45,18 +45,13 @@ func TestBuildersKeepWhatNoImageContains(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, app("one", withTool))
 	c.flags = []string{"--package-set", "host"}
-	alone := newMachine(t)
-	stdout, stderr, code := alone.run(t, c, "substitute = false", "build", "--all")
-	if code != 0 {
-		t.Fatalf("alone: exit code %d\n%s", code, stderr)
-	}
-	want := referencesOf(stdout)
+	_, want := buildAlone(t, c)
 	if err := os.RemoveAll(c.dist()); err != nil {
 		t.Fatal(err)
 	}
 	b := newRemoteBuilder(t, machine(), "")
 	here, arguments := builtAt(t, b)
-	stdout, stderr, code = here.run(t, c, buildsNothing, arguments...)
+	stdout, stderr, code := here.run(t, c, buildsNothing, arguments...)
 	if got := referencesOf(stdout); code != 0 || !slices.Equal(got, want) || strings.Contains(stderr, "warning: ") {
 		t.Errorf("exit code %d, %q, want %q\n%s", code, got, want, stderr)
 	}
@@ -139,7 +134,7 @@ func TestBuildersGetWhatTheyWouldBuild(t *testing.T) {
 }
 
 // An account that only serves Nix's older protocol builds as Nix does it: all comes back.
-func TestBuildersWithoutTheDaemonsProtocolBuildAsBefore(t *testing.T) {
+func TestBuildersThatOnlyServeBuildAsNixDoes(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, app("one", withTool))
 	c.flags = []string{"--package-set", "host"}

@@ -100,6 +100,17 @@ func (b remoteBuilder) spec(system string) string {
 	return "ssh://root@builder.example " + system
 }
 
+// buildAlone builds a catalogue on a machine without builders, and returns the machine and the images.
+func buildAlone(t *testing.T, c catalogue) (machineOf, []string) {
+	t.Helper()
+	m := newMachine(t)
+	stdout, stderr, code := m.run(t, c, "substitute = false", "build", "--all")
+	if code != 0 {
+		t.Fatalf("alone: exit code %d\n%s", code, stderr)
+	}
+	return m, referencesOf(stdout)
+}
+
 const builtElsewhere = `package = pkgs.runCommand "web" { } "mkdir -p $out/bin; echo ${pkgs.writeText "text" "needed"} > $out/bin/web";`
 
 // Another machine builds what this machine may not build, and the images are the same as if
@@ -109,12 +120,7 @@ func TestRemoteBuildersMakeTheSameImages(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, app("one", builtElsewhere))
 	c.flags = []string{"--package-set", "host"}
-	alone := newMachine(t)
-	stdout, stderr, code := alone.run(t, c, "substitute = false", "build", "--all")
-	if code != 0 {
-		t.Fatalf("alone: exit code %d\n%s", code, stderr)
-	}
-	want := referencesOf(stdout)
+	alone, want := buildAlone(t, c)
 	cache := libre.TempDir(t)
 	libre.Tool(t, "nix-store", "--generate-binary-cache-key", "cache.example-1", filepath.Join(cache, "secret"), filepath.Join(cache, "public"))
 	source := strings.TrimSpace(alone.tool(t, "sh", "-c", "nix-store --query --references /nix/store/*-busybox-*.drv"))
