@@ -57,7 +57,7 @@ func (s Subject) builders(ctx context.Context) (checks []Check) {
 		switch {
 		case trial.Err != nil:
 			check.State, check.Found = Note, fmt.Sprintf("this user cannot connect to %s: %v", trial.Address, trial.Err)
-			check.Fix = "try ssh to it, also as the user that runs Nix's builds"
+			check.Fix = "try ssh " + trial.Login + ", also as the user that runs Nix's builds"
 		case trial.OwnStore != nil:
 			check.State, check.Found = Note, fmt.Sprintf("%s, and Nix copies each output back, since nix-daemon does not answer: %v", check.Found, trial.OwnStore)
 			check.Fix = "let its account run nix-daemon --stdio"

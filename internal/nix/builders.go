@@ -94,15 +94,19 @@ func (r *remoteBuilds) reason(said string) string {
 }
 
 func (u *unreachable) String() string {
-	host := u.builder
-	if place, err := url.Parse(u.builder); err == nil && place.Host != "" {
-		host = strings.TrimPrefix(place.User.String()+"@"+place.Host, "@")
-	}
 	doing := "try"
 	if strings.Contains(strings.ToLower(u.reason), "host key") {
 		doing = "accept its key with"
 	}
-	return fmt.Sprintf("cannot build on %s: %s: %s ssh %s, as the user that runs Nix's builds", u.builder, u.reason, doing, host)
+	return fmt.Sprintf("cannot build on %s: %s: %s ssh %s, as the user that runs Nix's builds", u.builder, u.reason, doing, login(u.builder))
+}
+
+// login returns the argument of ssh for a builder's address.
+func login(address string) string {
+	if place, err := url.Parse(address); err == nil && place.Host != "" {
+		return strings.TrimPrefix(place.User.String()+"@"+place.Host, "@")
+	}
+	return address
 }
 
 // otherSystem explains that a derivation needs a builder with another system, or with other

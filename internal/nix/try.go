@@ -79,6 +79,7 @@ func (n *Nix) TryNixpkgs(ctx context.Context, dir string) error {
 // BuilderTrial is the result of a connection to a remote builder.
 type BuilderTrial struct {
 	Address  string
+	Login    string // argument of ssh
 	Systems  []string
 	OwnStore error // why libre cannot build in the builder's own store; nil if it can
 	Err      error // why this user cannot connect at all; nil if it can
@@ -96,7 +97,7 @@ func (n *Nix) TryBuilders(ctx context.Context) ([]BuilderTrial, error) {
 		if builder.store == "" {
 			continue
 		}
-		trial := BuilderTrial{Address: builder.address, Systems: builder.systems, OwnStore: n.connect(ctx, builder.store)}
+		trial := BuilderTrial{Address: builder.address, Login: login(builder.address), Systems: builder.systems, OwnStore: n.connect(ctx, builder.store)}
 		if trial.OwnStore != nil {
 			trial.Err = n.connect(ctx, builder.hook)
 		}

@@ -273,7 +273,7 @@ func TestThisMachineBuildsWithoutItsBuilder(t *testing.T) {
 	if code != 0 || strings.Count(stderr, "warning: nix: cannot build on ssh://root@builder.example: connect to host 127.0.0.1 port 1: Connection refused: try ssh ") != 1 {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
-	if said, want := doctorSays(t, here, c, b), "note\tthis user cannot connect to ssh://root@builder.example: connect to host 127.0.0.1 port 1: Connection refused\ttry ssh to it, also as the user that runs Nix's builds"; said != want {
+	if said, want := doctorSays(t, here, c, b), "note\tthis user cannot connect to ssh://root@builder.example: connect to host 127.0.0.1 port 1: Connection refused\ttry ssh root@builder.example, also as the user that runs Nix's builds"; said != want {
 		t.Errorf("doctor says %q, want %q", said, want)
 	}
 }
