@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // builtAt returns a machine that may build nothing itself, and the arguments of a build on a
@@ -40,28 +42,33 @@ const withTool = `package = let
     in pkgs.runCommand "web" { } "mkdir -p $out/bin; cat ${tool}/text > $out/bin/web; echo ${library} >> $out/bin/web";`
 
 // What a builder alone can build stays there. The closures of the images come back, and nothing
-// that only builds need, such as a compiler.
+// that only builds need, such as a compiler. The builder may have another Nix.
 func TestBuildersKeepWhatNoImageContains(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, app("one", withTool))
 	c.flags = []string{"--package-set", "host"}
 	_, want := buildAlone(t, c)
-	if err := os.RemoveAll(c.dist()); err != nil {
-		t.Fatal(err)
-	}
-	b := newRemoteBuilder(t, machine(), "")
-	here, arguments := builtAt(t, b)
-	stdout, stderr, code := here.run(t, c, buildsNothing, arguments...)
-	if got := referencesOf(stdout); code != 0 || !slices.Equal(got, want) || strings.Contains(stderr, "warning: ") {
-		t.Errorf("exit code %d, %q, want %q\n%s", code, got, want, stderr)
-	}
-	for path, needed := range map[string]bool{"one-web-root": true, "web": true, "library": true, "tool": false} {
-		if !slices.Contains(b.paths(t), path) || slices.Contains(here.paths(t), path) != needed {
-			t.Errorf("%s: the builder has %q, this machine %q", path, b.paths(t), here.paths(t))
+	for _, release := range []string{"", "forky"} {
+		if err := os.RemoveAll(c.dist()); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if said, want := doctorSays(t, here, c, b), "ok\tssh://root@builder.example builds for "+machine()+"\t"; said != want {
-		t.Errorf("doctor says %q, want %q", said, want)
+		b := newRemoteBuilder(t, machine(), "")
+		here, arguments := builtAt(t, b)
+		if release != "" {
+			here.env = append(here.env, "PATH="+testkit.DebianNix(t, release)+":"+os.Getenv("PATH"))
+		}
+		stdout, stderr, code := here.run(t, c, buildsNothing, arguments...)
+		if got := referencesOf(stdout); code != 0 || !slices.Equal(got, want) || strings.Contains(stderr, "warning: ") {
+			t.Errorf("nix of %q: exit code %d, %q, want %q\n%s", release, code, got, want, stderr)
+		}
+		for path, needed := range map[string]bool{"one-web-root": true, "web": true, "library": true, "tool": false} {
+			if !slices.Contains(b.paths(t), path) || slices.Contains(here.paths(t), path) != needed {
+				t.Errorf("nix of %q: %s: the builder has %q, this machine %q", release, path, b.paths(t), here.paths(t))
+			}
+		}
+		if said, want := doctorSays(t, here, c, b), "ok\tssh://root@builder.example builds for "+machine()+"\t"; said != want {
+			t.Errorf("nix of %q: doctor says %q, want %q", release, said, want)
+		}
 	}
 }
 
