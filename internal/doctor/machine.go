@@ -43,16 +43,12 @@ func (s Subject) nix(ctx context.Context) []Check {
 	if settings["max-jobs"] == "1" && runtime.NumCPU() > 1 {
 		checks = append(checks, Check{Name: "nix jobs", State: Note, Found: fmt.Sprintf("max-jobs = 1: nix builds one derivation at a time, on %d cores", runtime.NumCPU()), Fix: "max-jobs = auto in /etc/nix/nix.conf"})
 	}
-	return append(checks, s.builders(ctx)...)
+	return append(checks, s.builders(ctx, settings)...)
 }
 
 // builders checks the connections to remote builders. Nix's builds may run as another user.
-func (s Subject) builders(ctx context.Context) (checks []Check) {
-	trials, err := s.Nix.TryBuilders(ctx)
-	if err != nil {
-		return []Check{failure("builders", Wrong, err, "")}
-	}
-	for _, trial := range trials {
+func (s Subject) builders(ctx context.Context, settings map[string]string) (checks []Check) {
+	for _, trial := range s.Nix.TryBuilders(ctx, settings) {
 		check := ok("builder", fmt.Sprintf("%s builds for %s", trial.Address, strings.Join(trial.Systems, ", ")))
 		switch {
 		case trial.Err != nil:

@@ -2,7 +2,6 @@ package nix
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -28,18 +27,14 @@ type remoteBuilder struct {
 	onlyForItsFeatures bool // it has mandatory features
 }
 
-// listBuilders reads Nix's settings.
-func (n *Nix) listBuilders(ctx context.Context) (*builderList, error) {
-	settings, err := n.Settings(ctx)
-	if err != nil {
-		return nil, err
-	}
+// listBuilders returns what Nix's settings say.
+func listBuilders(settings map[string]string) *builderList {
 	list := &builderList{substitute: settings["builders-use-substitutes"] == "true"}
 	if settings["max-jobs"] != "0" {
 		list.here = append(strings.Fields(settings["extra-platforms"]), settings["system"])
 	}
 	list.builders = parseBuilders(settings)
-	return list, nil
+	return list
 }
 
 // parseBuilders reads the setting "builders". Entries end with a newline or a semicolon, and

@@ -29,9 +29,13 @@ func (n *Nix) CopyTo(ctx context.Context, cache BinaryCache, paths []string) err
 	if err != nil {
 		return err
 	}
+	return n.copy(ctx, "copying to "+cache.To, paths, []string{"--to", to})
+}
+
+// copy copies store paths and their closures between stores, as flags of nix copy say.
+func (n *Nix) copy(ctx context.Context, doing string, paths, flags []string, environment ...string) error {
 	for some := range slices.Chunk(paths, storesAtOnce) {
-		_, err := n.run(ctx, "copying to "+cache.To, call{program: "nix", operation: []string{"copy"}, flags: []string{"--to", to}, arguments: some})
-		if err != nil {
+		if _, err := n.run(ctx, doing, call{program: "nix", operation: []string{"copy"}, flags: flags, arguments: some}, environment...); err != nil {
 			return err
 		}
 	}

@@ -131,7 +131,7 @@ func (n *Nix) follow(ctx context.Context, c call, watcher *watcher, on func(LogE
 // remainingOutputs returns the outputs that are not valid, although no dependency failed,
 // and those of fetched derivations, which have no GC root yet.
 func (n *Nix) remainingOutputs(ctx context.Context, outputs []Output, failures map[string]*BuildFailure, fetched []string) ([]Output, error) {
-	valid, err := n.Valid(ctx, pathsOf(outputs))
+	valid, err := n.Valid(ctx, PathsOf(outputs))
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,8 @@ func (n *Nix) remainingOutputs(ctx context.Context, outputs []Output, failures m
 	return left, nil
 }
 
-func pathsOf(outputs []Output) (paths []string) {
+// PathsOf returns the paths of outputs.
+func PathsOf(outputs []Output) (paths []string) {
 	for _, output := range outputs {
 		if output.Path != "" {
 			paths = append(paths, output.Path)

@@ -53,8 +53,12 @@ func (n *Nix) lacking(ctx context.Context, outputs []Output) (*builderList, *Mis
 	if !slices.ContainsFunc(outputs, func(o Output) bool { return o.Drv != "" && !exists(o.Path) }) {
 		return nil, nil
 	}
-	list, err := n.listBuilders(ctx)
-	if err != nil || len(list.builders) == 0 {
+	settings, err := n.Settings(ctx)
+	if err != nil {
+		return nil, nil
+	}
+	list := listBuilders(settings)
+	if len(list.builders) == 0 {
 		return nil, nil
 	}
 	missing, err := n.missing(ctx, outputs)
@@ -112,7 +116,7 @@ func (r *remoteStore) buildOnce(ctx context.Context, outputs []Output) error {
 		return err
 	}
 	failed := r.realise(ctx, outputs)
-	return cmp.Or(r.fetchValid(ctx, pathsOf(r.watcher.notFailed(outputs))), failed)
+	return cmp.Or(r.fetchValid(ctx, PathsOf(r.watcher.notFailed(outputs))), failed)
 }
 
 // sendInputs sends what the builder would build, although this machine has it or can fetch it.
@@ -227,13 +231,7 @@ func (r *remoteStore) send(ctx context.Context, paths []string, flags ...string)
 }
 
 func (r *remoteStore) copy(ctx context.Context, paths []string, flags ...string) error {
-	for some := range slices.Chunk(paths, storesAtOnce) {
-		_, err := r.nix.run(ctx, "copying", call{program: "nix", operation: []string{"copy"}, flags: append(flags, "--no-check-sigs"), arguments: some}, batch())
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.nix.copy(ctx, "copying", paths, append(flags, "--no-check-sigs"), batch())
 }
 
 // batch returns the variable that makes ssh fail where it would ask a person, or wait for long.

@@ -86,14 +86,9 @@ type BuilderTrial struct {
 }
 
 // TryBuilders connects to the remote builders of Nix's setting "builders" that are reached by
-// ssh, and builds nothing.
-func (n *Nix) TryBuilders(ctx context.Context) ([]BuilderTrial, error) {
-	list, err := n.listBuilders(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var trials []BuilderTrial
-	for _, builder := range list.builders {
+// ssh, and builds nothing. settings are those of [Nix.Settings].
+func (n *Nix) TryBuilders(ctx context.Context, settings map[string]string) (trials []BuilderTrial) {
+	for _, builder := range parseBuilders(settings) {
 		if builder.store == "" {
 			continue
 		}
@@ -103,7 +98,7 @@ func (n *Nix) TryBuilders(ctx context.Context) ([]BuilderTrial, error) {
 		}
 		trials = append(trials, trial)
 	}
-	return trials, nil
+	return trials
 }
 
 // connect asks a remote store for a path.

@@ -100,7 +100,8 @@ func (b remoteBuilder) spec(system string) string {
 	return "ssh://root@builder.example " + system
 }
 
-// buildAlone builds a catalogue on a machine without builders, and returns the machine and the images.
+// buildAlone builds a catalogue on a machine without builders, and returns the machine and the
+// images.
 func buildAlone(t *testing.T, c catalogue) (machineOf, []string) {
 	t.Helper()
 	m := newMachine(t)

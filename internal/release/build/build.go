@@ -147,7 +147,7 @@ func (b *Builder) buildInto(ctx context.Context, dist *layout.Layout, all []*rel
 	}
 	r := newRun(b, dist, local, o, stop)
 	missing := r.sort(ctx, local, all)
-	b.remember(pathsOf(r.outputsOfAll(all)))
+	b.remember(nix.PathsOf(r.outputsOfAll(all)))
 	if len(missing) > 0 {
 		if err := r.build(ctx, missing); err != nil {
 			return nil, err

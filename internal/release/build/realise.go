@@ -73,7 +73,7 @@ func (r *run) realise(ctx context.Context, targets []*release.Target, roots stri
 		if _, err := r.builder.Nix.Realise(ctx, r.outputsOfAll(ready), filepath.Join(roots, "present"), func(nix.LogEvent) {}); err != nil {
 			return err
 		}
-		if err := r.startAll(ctx, ready, pathsOf(r.outputsOfAll(ready)), start); err != nil {
+		if err := r.startAll(ctx, ready, nix.PathsOf(r.outputsOfAll(ready)), start); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (r *run) realise(ctx context.Context, targets []*release.Target, roots stri
 				return err
 			}
 			r.progress.end()
-			valid, err := r.builder.Nix.Valid(ctx, pathsOf(r.outputsOfAll(waiting)))
+			valid, err := r.builder.Nix.Valid(ctx, nix.PathsOf(r.outputsOfAll(waiting)))
 			if err != nil {
 				return err
 			}
@@ -100,7 +100,7 @@ func (r *run) realise(ctx context.Context, targets []*release.Target, roots stri
 				continue
 			}
 			ready, left, err := r.ready(ctx, waiting)
-			if err == nil && len(ready) > 0 && r.startAll(ctx, ready, pathsOf(r.outputsOfAll(ready)), start) == nil {
+			if err == nil && len(ready) > 0 && r.startAll(ctx, ready, nix.PathsOf(r.outputsOfAll(ready)), start) == nil {
 				waiting = left // otherwise they start when nix ends
 			}
 		}
@@ -138,7 +138,7 @@ func (r *run) realiseOthers(ctx context.Context, outputs []nix.Output, roots str
 
 // ready splits targets into those whose outputs are all in the store, and the others.
 func (r *run) ready(ctx context.Context, targets []*release.Target) (ready, waiting []*release.Target, err error) {
-	valid, err := r.builder.Nix.Valid(ctx, pathsOf(r.outputsOfAll(targets)))
+	valid, err := r.builder.Nix.Valid(ctx, nix.PathsOf(r.outputsOfAll(targets)))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -179,12 +179,4 @@ func (r *run) outputsOfAll(targets []*release.Target) []nix.Output {
 		outputs = append(outputs, all[path])
 	}
 	return outputs
-}
-
-func pathsOf(outputs []nix.Output) []string {
-	var paths []string
-	for _, output := range outputs {
-		paths = append(paths, output.Path)
-	}
-	return paths
 }
