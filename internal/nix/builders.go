@@ -101,12 +101,17 @@ func (u *unreachable) String() string {
 	return fmt.Sprintf("cannot build on %s: %s: %s ssh %s, as the user that runs Nix's builds", u.builder, u.reason, doing, login(u.builder))
 }
 
-// login returns the argument of ssh for a builder's address.
+// login returns the arguments of ssh for a builder's address.
 func login(address string) string {
-	if place, err := url.Parse(address); err == nil && place.Host != "" {
-		return strings.TrimPrefix(place.User.String()+"@"+place.Host, "@")
+	place, err := url.Parse(address)
+	if err != nil || place.Host == "" {
+		return address
 	}
-	return address
+	arguments := strings.TrimPrefix(place.User.String()+"@"+place.Hostname(), "@")
+	if place.Port() != "" {
+		arguments = "-p " + place.Port() + " " + arguments
+	}
+	return arguments
 }
 
 // otherSystem explains that a derivation needs a builder with another system, or with other

@@ -42,12 +42,16 @@ func TestBuildersThatDoNotBuildAreExplained(t *testing.T) {
 			"it must be built on aarch64-linux, and Nix cannot build on ssh://nix@arm: connect to host arm port 22: Connection refused: try ssh nix@arm, as the user that runs Nix's builds"},
 		{[]string{"ssh: connect to host arm port 22: Connection timed out", "cannot build on 'ssh-ng://arm': error: failed to start SSH connection to 'arm'", none, isNeeded}, // Nix 2.19 and later
 			"it must be built on aarch64-linux, and Nix cannot build on ssh-ng://arm: connect to host arm port 22: Connection timed out: try ssh arm, as the user that runs Nix's builds"},
+		{[]string{"cannot build on 'ssh-ng://nix@arm:2222': error: cannot connect to 'nix@arm': ssh: connect to host arm port 2222: Connection refused", none, isNeeded},
+			"it must be built on aarch64-linux, and Nix cannot build on ssh-ng://nix@arm:2222: connect to host arm port 2222: Connection refused: try ssh -p 2222 nix@arm, as the user that runs Nix's builds"},
 		{[]string{none, isNeeded},
 			`it must be built on aarch64-linux, but this machine is x86_64-linux, and no builder is for it: correct --builders, or set crossFrom = "x86_64-linux" in the definition`},
 		{[]string{isNeeded},
 			`it must be built on aarch64-linux, but this machine is x86_64-linux: add a builder with --builders, or set crossFrom = "x86_64-linux" in the definition`},
 		{[]string{"error: build of '" + onArm + "' on 'ssh://arm' failed: " + strings.ReplaceAll(isNeeded, "x86_64", "riscv64"), "error: builder for '" + onArm + "' failed with exit code 1"},
 			"the builder ssh://arm is riscv64-linux, and does not build for aarch64-linux: correct what --builders, or builders in nix.conf, says of it"},
+		{[]string{"error: build of '" + onArm + "' on 'ssh://arm' failed: builder for '" + onArm + "' failed due to signal 11 (Segmentation fault)", "error: builder for '" + onArm + "' failed with exit code 1"},
+			"on the machine ssh://arm: the builder ended by signal 11"},
 		{[]string{"error: build of '" + onArm + "' on 'ssh://arm' failed: hash mismatch in fixed-output derivation '" + onArm + "':\n  specified: sha256-AAAA\n     got:    sha256-BBBB", "error: builder for '" + onArm + "' failed with exit code 1"},
 			"hash mismatch: the definition has sha256-AAAA, the source is sha256-BBBB"},
 	} {

@@ -278,7 +278,8 @@ func (w *watcher) fail(drv, message string) *BuildFailure {
 	if w.failures[drv] != nil {
 		return w.failures[drv]
 	}
-	if refused, ok := w.remote.refused[drv]; ok {
+	refused, byRemote := w.remote.refused[drv]
+	if byRemote {
 		message = refused.reason // the remote builder's message, which is clearer
 	}
 	failure := &BuildFailure{Drv: drv, Message: firstLine(message)}
@@ -300,6 +301,9 @@ func (w *watcher) fail(drv, message string) *BuildFailure {
 	}
 	if ended, ok := builderEnd(message, failure.Tail); ok {
 		failure.Message = ended
+		if byRemote {
+			failure.Message = "on the machine " + refused.builder + ": " + ended
+		}
 	}
 	return failure
 }
