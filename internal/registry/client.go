@@ -34,7 +34,7 @@ type Client struct {
 	headed         sync.Map // a registry's name → *atomic.Bool, whether it answers HEAD as specified
 	pendingUploads sync.Map // uploads that wait for a blob: a repository's name → pendingUpload
 	pushed         sync.Map // of this run: a reference by digest → manifest
-	referrers      sync.Map // a repository's name → *referrersAPI
+	referrers      sync.Map // a namespace, with its registry → *referrersAPI
 	blobs          ledger
 }
 

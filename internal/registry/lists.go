@@ -172,15 +172,26 @@ const (
 
 // Referrers lists the manifests of a repository, in any registry, that name a subject, each
 // once. They come from the referrers API if it answers with an index: then byAPI is true.
-// Otherwise they come from the list at the subject's tag. keep reports whether to keep a
-// descriptor, and may clear fields of it; nil keeps all. It is an error if the registry wants a
-// login, is too busy or broken, or lists too many.
+// Otherwise they come from the list at the subject's tag. Once it is proved that a namespace has
+// no API, Referrers does not ask for it again. keep reports whether to keep a descriptor, and may
+// clear fields of it; nil keeps all. It is an error if the registry wants a login, is too busy or
+// broken, or lists too many.
 func (c *Client) Referrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, byAPI bool, err error) {
-	all, byAPI, err = c.listedReferrers(ctx, subject, keep)
-	if err != nil || byAPI {
-		return all, byAPI, err
+	api := c.referrersAPI(subject.Context())
+	if err := api.wait(ctx); err != nil {
+		return nil, false, err
+	}
+	defer api.answer()
+	if api.presence.Load() != absent {
+		all, byAPI, err = c.listedReferrers(ctx, subject, keep)
+		if err != nil || byAPI {
+			return all, byAPI, err
+		}
 	}
 	all, err = c.TaggedReferrers(ctx, subject, keep)
+	if len(all) > 0 { // it may well have no API
+		c.conclude(ctx, api, subject)
+	}
 	return all, false, err
 }
 
@@ -203,7 +214,9 @@ func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep 
 		if is && !ok {
 			return false, errors.New("a page of the list is not an index")
 		}
-		is = ok
+		if is = ok; is {
+			c.referrersAPI(subject.Context()).isPresent()
+		}
 		for _, referrer := range list.Manifests {
 			if !kept[referrer.Digest] {
 				kept[referrer.Digest] = true

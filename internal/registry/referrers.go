@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,68 +15,112 @@ import (
 )
 
 // PutManifest writes a manifest under its digest or a tag, in a repository of any registry. The
-// repository must have all that the manifest names. Manifests with the same subject must be
-// written one after the other: without the referrers API they share one list at a tag, which is
-// read, extended and written back.
+// repository must have all that the manifest names. A manifest with a subject is written as
+// PutReferrers does it.
 func (c *Client) PutManifest(ctx context.Context, reference name.Reference, mediaType types.MediaType, content []byte) error {
-	digest, _, err := v1.SHA256(bytes.NewReader(content))
+	m, err := readManifest(mediaType, content)
 	if err != nil {
 		return err
+	}
+	return c.putManifest(ctx, reference, m)
+}
+
+// PutReferrers writes manifests that name a subject under their digests, next to the subject, in
+// any registry. The repository must have all that the manifests name. Only one caller at a time
+// may write for a subject: without the referrers API its referrers share one list at a tag, which
+// PutReferrers reads, extends and writes once. If one manifest fails, the list gets those before.
+func (c *Client) PutReferrers(ctx context.Context, subject name.Digest, mediaType types.MediaType, contents ...[]byte) error {
+	var unlisted []manifest
+	for _, content := range contents {
+		m, err := readManifest(mediaType, content)
+		listed := false
+		if err == nil {
+			listed, err = c.sendManifest(ctx, subject.Context().Digest(m.digest.String()), m)
+		}
+		if err != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelPatience)
+			defer cancel()
+			_ = c.listReferrers(ctx, subject, unlisted...)
+			return err
+		}
+		if !listed {
+			unlisted = append(unlisted, m)
+		}
+	}
+	return c.listReferrers(ctx, subject, unlisted...)
+}
+
+func readManifest(mediaType types.MediaType, content []byte) (manifest, error) {
+	digest, _, err := v1.SHA256(bytes.NewReader(content))
+	if err != nil {
+		return manifest{}, err
 	}
 	var names struct {
 		Subject *v1.Descriptor `json:"subject"`
 	}
 	if err := json.Unmarshal(content, &names); err != nil {
-		return fmt.Errorf("reading manifest %s: %w", digest, err)
+		return manifest{}, fmt.Errorf("reading manifest %s: %w", digest, err)
 	}
-	return c.putManifest(ctx, reference, manifest{digest, mediaType, content, names.Subject != nil})
+	return manifest{digest: digest, mediaType: mediaType, content: content, subject: names.Subject}, nil
 }
 
-// putManifest writes a manifest. If it has a subject, putManifest also makes sure that the list
-// of the subject's referrers contains it.
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
+// putManifest writes a manifest. If it has a subject, the list of the subject's referrers then
+// contains it.
 func (c *Client) putManifest(ctx context.Context, reference name.Reference, m manifest) error {
-	noted, err := c.sendManifest(ctx, reference, m)
-	if err != nil || noted || !m.refers {
+	listed, err := c.sendManifest(ctx, reference, m)
+	if err != nil || listed || m.subject == nil {
 		return err
 	}
-	var read struct {
-		ArtifactType string            `json:"artifactType"`
-		Config       v1.Descriptor     `json:"config"`
-		Subject      v1.Descriptor     `json:"subject"`
-		Annotations  map[string]string `json:"annotations"`
-	}
-	if err := json.Unmarshal(m.content, &read); err != nil {
-		return fmt.Errorf("reading manifest %s: %w", m.digest, err)
-	}
-	subject := reference.Context().Digest(read.Subject.Digest.String())
-	// Not all registries that keep the list answer so.
-	keeps, err := c.keepsReferrers(ctx, subject, m.digest)
-	if err != nil || keeps {
-		return err
-	}
-	referrer := v1.Descriptor{
-		MediaType: m.mediaType, Digest: m.digest, Size: int64(len(m.content)),
-		ArtifactType: read.ArtifactType, Annotations: read.Annotations,
-	}
-	if referrer.ArtifactType == "" {
-		referrer.ArtifactType = string(read.Config.MediaType)
-	}
-	return c.noteReferrer(ctx, subject, referrer)
+	return c.listReferrers(ctx, reference.Context().Digest(m.subject.Digest.String()), m)
 }
 
-// noteReferrer adds a referrer to the list at a tag that replaces the referrers API.
-// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
-func (c *Client) noteReferrer(ctx context.Context, subject name.Digest, referrer v1.Descriptor) error {
+// listReferrers makes sure that the list of a subject's referrers contains manifests that were
+// just written. Without the referrers API, it adds them to the list at the subject's tag.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-manifests-with-subject
+func (c *Client) listReferrers(ctx context.Context, subject name.Digest, written ...manifest) error {
+	// Not all registries that keep the list say so when a manifest is written.
+	unlisted, err := c.notListed(ctx, subject, written)
+	if err != nil || len(unlisted) == 0 {
+		return err
+	}
 	list, err := c.taggedList(ctx, subject, nil)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(list.Manifests, func(d v1.Descriptor) bool { return d.Digest == referrer.Digest }) {
+	before := len(list.Manifests)
+	for _, m := range unlisted {
+		referrer, err := m.referrer()
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(list.Manifests, func(d v1.Descriptor) bool { return d.Digest == referrer.Digest }) {
+			list.Manifests = append(list.Manifests, referrer)
+		}
+	}
+	if len(list.Manifests) == before {
 		return nil
 	}
-	list.Manifests = append(list.Manifests, referrer)
 	return c.putList(ctx, subject, list)
+}
+
+// referrer returns the descriptor of a manifest in a list of referrers.
+// https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#referrers-tag-schema
+func (m manifest) referrer() (v1.Descriptor, error) {
+	var read struct {
+		ArtifactType string            `json:"artifactType"`
+		Config       v1.Descriptor     `json:"config"`
+		Annotations  map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(m.content, &read); err != nil {
+		return v1.Descriptor{}, fmt.Errorf("reading manifest %s: %w", m.digest, err)
+	}
+	if read.ArtifactType == "" {
+		read.ArtifactType = string(read.Config.MediaType)
+	}
+	return v1.Descriptor{
+		MediaType: m.mediaType, Digest: m.digest, Size: int64(len(m.content)),
+		ArtifactType: read.ArtifactType, Annotations: read.Annotations,
+	}, nil
 }
 
 // putList writes the list at a subject's tag.
@@ -116,36 +159,4 @@ func (c *Client) DeleteReferrer(ctx context.Context, subject, referrer name.Dige
 		return nil
 	}
 	return err
-}
-
-// referrersAPI records whether a repository has the referrers API. There is one record for each
-// repository, because a gateway may have several registries behind it.
-type referrersAPI struct {
-	mu           sync.Mutex
-	known, there bool
-}
-
-// keepsReferrers reports whether a registry lists a referrer that was just written. If the
-// registry has the API but does not list the referrer, keepsReferrers asks again the next time.
-func (c *Client) keepsReferrers(ctx context.Context, subject name.Digest, referrer v1.Hash) (bool, error) {
-	found, _ := c.referrers.LoadOrStore(subject.Context().Name(), &referrersAPI{})
-	api := found.(*referrersAPI)
-	api.mu.Lock()
-	defer api.mu.Unlock()
-	if api.known {
-		return api.there, nil
-	}
-	listed, is, err := c.listedReferrers(ctx, subject, bare)
-	if err != nil {
-		return false, err
-	}
-	lists := slices.ContainsFunc(listed, func(d v1.Descriptor) bool { return d.Digest == referrer })
-	api.known, api.there = lists || !is, lists
-	return lists, nil
-}
-
-// bare keeps all referrers, with their digests only.
-func bare(d *v1.Descriptor) bool {
-	*d = v1.Descriptor{Digest: d.Digest}
-	return true
 }

@@ -44,7 +44,7 @@ type manifest struct {
 	digest    v1.Hash
 	mediaType types.MediaType
 	content   []byte
-	refers    bool // it has a subject
+	subject   *v1.Descriptor // nil for none
 }
 
 func (t *transfer) run(ctx context.Context, root v1.Hash) error {
@@ -113,7 +113,7 @@ func (t *transfer) read(ctx context.Context, described v1.Descriptor) error {
 	default:
 		return fmt.Errorf("manifest %s is of type %q, expected an image or an index", digest, mediaType)
 	}
-	t.manifests = append(t.manifests, manifest{digest, mediaType, content, names.Subject != nil})
+	t.manifests = append(t.manifests, manifest{digest, mediaType, content, names.Subject})
 	return nil
 }
 
@@ -127,9 +127,9 @@ func (t *transfer) sendManifest(ctx context.Context, m manifest) error {
 	return t.client.putManifest(ctx, reference, m)
 }
 
-// sendManifest sends a manifest under its digest or a tag. noted reports whether the
+// sendManifest sends a manifest under its digest or a tag. listed reports whether the
 // registry answers that it lists the manifest among the referrers of its subject.
-func (c *Client) sendManifest(ctx context.Context, reference name.Reference, m manifest) (noted bool, err error) {
+func (c *Client) sendManifest(ctx context.Context, reference name.Reference, m manifest) (listed bool, err error) {
 	repository := reference.Context()
 	err = retried(ctx, func() error {
 		address := repositoryURL(repository, "manifests/"+reference.Identifier())
@@ -142,10 +142,12 @@ func (c *Client) sendManifest(ctx context.Context, reference name.Reference, m m
 		if err != nil {
 			return err
 		}
-		noted = response.Header.Get("OCI-Subject") != ""
+		if listed = response.Header.Get("OCI-Subject") != ""; listed {
+			c.referrersAPI(repository).isPresent()
+		}
 		return response.Body.Close()
 	})
-	return noted, tooLarge("manifest", v1.Descriptor{Digest: m.digest, Size: int64(len(m.content))}, err)
+	return listed, tooLarge("manifest", v1.Descriptor{Digest: m.digest, Size: int64(len(m.content))}, err)
 }
 
 // sendBlob sends a blob unless the repository has it, as far as this run knows.

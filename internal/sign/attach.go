@@ -19,9 +19,10 @@ const attachAttempts = 5
 // atOnce is the number of requests that an Attacher runs in parallel.
 const atOnce = 4
 
-// An Attacher attaches signatures and attestations to digests, one predicate type after
-// another. It reads the attachments of a digest before the first write, and Confirm reads
-// them again. Call Confirm last: it finds out whether the registry lists what it accepted.
+// An Attacher attaches signatures and attestations to digests. Sign and Attest read what is
+// attached to a digest, and sign what is missing. Write writes all of it at once, because
+// without the referrers API attachments share a list. Confirm reads them again: call it last,
+// since it finds out whether the registry lists what it accepted.
 //
 // Errors of all methods are faults of kind Credentials, *RegistryError (also if the
 // registry does not list what it accepted) or *InvalidError (the signature does not satisfy
@@ -33,8 +34,9 @@ type Attacher struct {
 	views      map[string]*Attachments // by digest; they share contents
 	contents   *contents
 	statements []*statement
-	written    bool // whether anything was written since views were read
-	again      bool // whether views were read after a write
+	signed     []missingStatement // to be written
+	written    bool               // whether anything was written since views were read
+	again      bool               // whether views were read after a write
 }
 
 // A statement is a predicate that an Attacher attaches to subjects.
@@ -85,15 +87,15 @@ func (c *Client) Sign(ctx context.Context, s *Signer, subjects ...name.Digest) (
 }
 
 // Sign signs the subjects, usually an index and its children. One signature names all
-// subjects and is attached to each. Sign skips a subject that already has a signature that
-// the signer's policy accepts. It returns the number of subjects that it wrote to.
+// subjects and is for each of them. Sign skips a subject that already has a signature that
+// the signer's policy accepts. It returns the number of subjects that get the signature.
 func (a *Attacher) Sign(ctx context.Context, subjects ...name.Digest) (int, error) {
 	return a.add(ctx, &statement{format: a.policy.format, kind: SignatureType, predicate: json.RawMessage("{}"), subjects: subjects})
 }
 
-// Attest signs a statement with the predicate, a JSON value, about the subjects, and
-// attaches it to each as Sign does. It skips a subject that already has a valid attestation
-// of the signer with the same predicate.
+// Attest signs a statement with the predicate, a JSON value, about the subjects, as Sign
+// does. It skips a subject that already has a valid attestation of the signer with the same
+// predicate.
 func (a *Attacher) Attest(ctx context.Context, predicateType string, predicate json.RawMessage, subjects ...name.Digest) (int, error) {
 	if predicateType == "" || predicateType == SignatureType {
 		return 0, fmt.Errorf("attest a predicate of type %q", predicateType)
@@ -119,12 +121,15 @@ func (a *Attacher) add(ctx context.Context, c *statement) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return len(missing), a.fill(ctx, missing)
+	return len(missing), a.make(ctx, missing)
 }
 
-// Confirm reads the attachments of all subjects again, verifies them, and writes those that
-// got lost. If nothing was written, it sends no request.
+// Confirm calls Write. It reads the attachments of all subjects again, verifies them, and
+// writes those that got lost. If nothing was written, it sends no request.
 func (a *Attacher) Confirm(ctx context.Context) error {
+	if err := a.Write(ctx); err != nil {
+		return err
+	}
 	for attempt := 1; a.written; attempt++ {
 		a.views, a.written, a.again = nil, false, true
 		missing, err := a.missing(ctx, a.statements...)
@@ -140,7 +145,10 @@ func (a *Attacher) Confirm(ctx context.Context) error {
 		if err := pause(ctx, time.Duration(attempt)*200*time.Millisecond); err != nil {
 			return err
 		}
-		if err := a.fill(ctx, missing); err != nil {
+		if err := a.make(ctx, missing); err != nil {
+			return err
+		}
+		if err := a.Write(ctx); err != nil {
 			return err
 		}
 	}
@@ -211,35 +219,46 @@ func (v *Attachments) contains(ctx context.Context, p *Policy, c *statement) (bo
 	return found, err
 }
 
-// fill writes the missing attachments: to several subjects in parallel, to one subject in
-// sequence.
-func (a *Attacher) fill(ctx context.Context, missing []missingStatement) error {
-	bySubject := map[string][]missingStatement{}
-	for _, g := range missing {
-		if err := a.make(ctx, g.statement); err != nil {
-			return err
-		}
-		subject := g.digest().String()
-		bySubject[subject] = append(bySubject[subject], g)
+// Write writes what Sign and Attest signed: to several subjects in parallel, and all that a
+// subject gets at once. After an error, Confirm writes what is missing.
+func (a *Attacher) Write(ctx context.Context) error {
+	type target struct {
+		subject string
+		format  Format
 	}
-	a.written = a.written || len(missing) > 0
+	byTarget := map[target][]missingStatement{}
+	for _, g := range a.signed {
+		to := target{g.digest().String(), g.statement.format}
+		byTarget[to] = append(byTarget[to], g)
+	}
+	a.written = a.written || len(a.signed) > 0
+	a.signed = nil
 	var group errgroup.Group
 	group.SetLimit(atOnce)
-	for _, missing := range bySubject {
+	for to, missing := range byTarget {
 		group.Go(func() error {
+			var all []attachment
 			for _, g := range missing {
-				if err := g.statement.format.store().write(ctx, a.client, g.digest(), g.statement.made[g.subject]); err != nil {
-					return err
-				}
+				all = append(all, g.statement.made[g.subject])
 			}
-			return nil
+			return to.format.store().write(ctx, a.client, missing[0].digest(), all)
 		})
 	}
 	return group.Wait()
 }
 
-// make signs the statement, once.
-func (a *Attacher) make(ctx context.Context, c *statement) error {
+// make signs the missing statements, each once.
+func (a *Attacher) make(ctx context.Context, missing []missingStatement) error {
+	for _, g := range missing {
+		if err := a.sign(ctx, g.statement); err != nil {
+			return err
+		}
+	}
+	a.signed = append(a.signed, missing...)
+	return nil
+}
+
+func (a *Attacher) sign(ctx context.Context, c *statement) error {
 	if c.made != nil {
 		return nil
 	}

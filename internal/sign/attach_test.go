@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,13 +28,13 @@ func TestAttachRequests(t *testing.T) {
 		// a configuration, three blobs, and the check whether the registry keeps lists.
 		// Then for each subject the list and three manifests.
 		{Bundle, true, 3*(1+1+3) + 1 + 3 + 1 + 3*(1+3), 3 * (1 + 3)},
-		// Reading a list takes two requests. Adding a manifest to it takes two more.
-		{Bundle, false, 3*(2+1+3*3) + 1 + 3 + 1 + 3*(2+3), 3 * (2 + 3)},
-		// For each subject: two tags; for each type, reading and writing its tag; and the
-		// configuration that the second attestation extends. For each type a blob and a
-		// configuration, which differ by subject for signatures only. Then for each subject
-		// two tags and three blobs.
-		{Classic, true, 3*(2+3*2+1) + 2*2 + 3*2 + 3*(2+3), 3 * (2 + 3)},
+		// Reading a list takes two requests until it is proved that there is no API, which takes
+		// two more. Reading a list and adding all manifests to it takes two.
+		{Bundle, false, 3*(2+1+3+2) + 1 + 3 + 1 + 2 + 3*(1+3), 1 + 2 + 3*(1+3)},
+		// For each subject: two tags, which are read twice and written. A blob for each type and a
+		// configuration for each tag, which differ by subject for signatures only. Then for
+		// each subject two tags and three blobs.
+		{Classic, true, 3*(2+2*2) + (2 + 1) + 3*(1+1) + 3*(2+3), 3 * (2 + 3)},
 	} {
 		t.Run(fmt.Sprint(test.format, test.referrers), func(t *testing.T) {
 			registry := memoryRegistry(t, test.referrers)
@@ -140,31 +139,66 @@ func TestVerifyListed(t *testing.T) {
 // earlier run.
 func TestConfirm(t *testing.T) {
 	ctx := context.Background()
-	client, signer := newClient(t), newSigner(t, newKey(t, Bundle))
-	subjects := pushIndex(t, memoryRegistry(t, false).host)
-	must[int](t)(client.Attest(ctx, signer, cycloneDX, bom, subjects...))
-	a := client.Attacher(signer)
-	if written := must[int](t)(a.Attest(ctx, cycloneDX, bom, subjects...)); written != 0 {
-		t.Errorf("%d written that were there", written)
-	}
-	must[int](t)(a.Attest(ctx, slsa, bom, subjects...))
-	must[int](t)(a.Sign(ctx, subjects...))
-	for _, subject := range subjects[:2] {
-		tag := subject.Context().Tag(strings.Replace(subject.DigestStr(), ":", "-", 1))
-		empty := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
-		must[int](t)(0, client.registry.PutManifest(ctx, tag, types.OCIImageIndex, empty))
-	}
-	must[int](t)(0, a.Confirm(ctx))
-	for _, subject := range subjects {
-		want := attachedTypes{Signature: true, Predicates: []string{cycloneDX, slsa}}
-		if got := must[attachedTypes](t)(client.Attached(ctx, subject, Bundle)); !reflect.DeepEqual(got, want) {
-			t.Errorf("%+v, want %+v", got, want)
+	for _, format := range []Format{Bundle, Classic} {
+		client, signer := newClient(t), newSigner(t, newKey(t, format))
+		subjects := pushIndex(t, memoryRegistry(t, false).host)
+		must[int](t)(client.Attest(ctx, signer, cycloneDX, bom, subjects...))
+		a := client.Attacher(signer)
+		if written := must[int](t)(a.Attest(ctx, cycloneDX, bom, subjects...)); written != 0 {
+			t.Errorf("%s: %d written that were there", format, written)
 		}
-		must[*Signature](t)(client.Verify(ctx, subject, signer.Policy()))
-		for _, kind := range want.Predicates {
-			if statements := must[[]Statement](t)(client.VerifyAttestations(ctx, subject, kind, signer.Policy())); len(statements) != 1 {
-				t.Errorf("%d statements of type %s", len(statements), kind)
+		must[int](t)(a.Attest(ctx, slsa, bom, subjects...))
+		must[int](t)(a.Sign(ctx, subjects...))
+		must[int](t)(0, a.Write(ctx))
+		for _, subject := range subjects[:2] {
+			tag, mediaType := strings.Replace(subject.DigestStr(), ":", "-", 1), types.OCIImageIndex
+			other := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
+			if format == Classic { // the image with the signature, in place of that with the attestations
+				other = must[[]byte](t)(client.registry.ReadArtifact(ctx, subject.Context().Tag(tag+".sig"), maxClassicManifest))
+				tag, mediaType = tag+".att", types.OCIManifestSchema1
+			}
+			must[int](t)(0, client.registry.PutManifest(ctx, subject.Context().Tag(tag), mediaType, other))
+		}
+		must[int](t)(0, a.Confirm(ctx))
+		for _, subject := range subjects {
+			must[*Signature](t)(client.Verify(ctx, subject, signer.Policy()))
+			for _, kind := range []string{cycloneDX, slsa} {
+				if statements := must[[]Statement](t)(client.VerifyAttestations(ctx, subject, kind, signer.Policy())); len(statements) != 1 {
+					t.Errorf("%s: %d statements of type %s", format, len(statements), kind)
+				}
 			}
 		}
+	}
+}
+
+// If the registry refuses a manifest, the signature is not attached without the attestations.
+func TestTheSignatureIsWrittenLast(t *testing.T) {
+	ctx := context.Background()
+	for format, refused := range map[Format]int{Bundle: 2, Classic: 1} {
+		registry := memoryRegistry(t, false)
+		signer, subjects := newSigner(t, newKey(t, format)), pushIndex(t, registry.host)[:1]
+		a := newClient(t).Attacher(signer)
+		must[int](t)(a.Attest(ctx, cycloneDX, bom, subjects...))
+		must[int](t)(a.Attest(ctx, slsa, bom, subjects...))
+		must[int](t)(a.Sign(ctx, subjects...))
+		put := 0
+		registry.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/manifests/") {
+				return false
+			}
+			put++
+			if put == refused {
+				w.WriteHeader(http.StatusForbidden)
+			}
+			return put == refused
+		}
+		if err := a.Write(ctx); err == nil {
+			t.Errorf("%s: no error", format)
+		}
+		if _, err := newClient(t).Verify(ctx, subjects[0], signer.Policy()); !errors.Is(err, ErrNotAttached) {
+			t.Errorf("%s: %v", format, err)
+		}
+		must[int](t)(0, a.Confirm(ctx))
+		must[*Signature](t)(newClient(t).Verify(ctx, subjects[0], signer.Policy()))
 	}
 }

@@ -20,8 +20,8 @@ type store interface {
 	// make signs a statement about all its subjects. It returns one attachment for each
 	// subject, in the same order.
 	make(ctx context.Context, s *Signer, c *statement) ([]attachment, error)
-	// write attaches to a digest the attachment that make returned for it.
-	write(ctx context.Context, c *Client, subject name.Digest, a attachment) error
+	// write attaches to a digest the attachments that make returned for it.
+	write(ctx context.Context, c *Client, subject name.Digest, all []attachment) error
 	// remove removes candidates of one kind from a digest, as far as the registry allows
 	// it.
 	remove(ctx context.Context, c *Client, subject name.Digest, kind string, all []candidate) error

@@ -1,7 +1,6 @@
 package sign
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -185,10 +184,9 @@ func (bundleStore) make(ctx context.Context, s *Signer, c *statement) ([]attachm
 	return slices.Repeat([]attachment{a}, len(c.subjects)), nil
 }
 
-func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a attachment) error {
-	made := a.(*bundleAttachment)
+func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, all []attachment) error {
 	op := fmt.Sprintf("attach to %s", subject)
-	descriptor, err := c.descriptor(ctx, subject)
+	described, err := c.descriptor(ctx, subject)
 	if err != nil {
 		return err
 	}
@@ -196,28 +194,45 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 	if err != nil {
 		return &RegistryError{op, err}
 	}
-	layer, err := c.putBlob(ctx, subject.Context(), made.raw, bundleMediaType)
-	if err != nil {
+	var manifests [][]byte
+	for _, a := range all {
+		made := a.(*bundleAttachment)
+		layer, err := c.putBlob(ctx, subject.Context(), made.raw, bundleMediaType)
+		if err != nil {
+			return &RegistryError{op, err}
+		}
+		manifest, err := made.manifest(described, config, layer)
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		manifests = append(manifests, manifest)
+	}
+	if err := c.registry.PutReferrers(ctx, subject, types.OCIManifestSchema1, manifests...); err != nil {
 		return &RegistryError{op, err}
 	}
-	if len(made.raw) <= inlineBundleSize {
-		layer.Data = made.raw
+	return nil
+}
+
+// manifest returns the manifest that attaches the bundle to a subject.
+func (a *bundleAttachment) manifest(subject *v1.Descriptor, config, layer v1.Descriptor) ([]byte, error) {
+	if len(a.raw) <= inlineBundleSize {
+		layer.Data = a.raw
 	}
 	// cosign sets the first three, too.
 	annotations := map[string]string{
 		bundleContentAnnotation:   "dsse-envelope",
-		bundlePredicateAnnotation: made.kind,
+		bundlePredicateAnnotation: a.kind,
 		createdAnnotation:         createdNow(),
 	}
-	if made.kind == SignatureType && len(made.raw) <= listedBundleSize {
-		annotations[listedBundleAnnotation] = string(made.raw)
+	if a.kind == SignatureType && len(a.raw) <= listedBundleSize {
+		annotations[listedBundleAnnotation] = string(a.raw)
 	}
-	if made.label != "" {
-		annotations[labelAnnotation] = made.label
+	if a.label != "" {
+		annotations[labelAnnotation] = a.label
 		// With it, Trivy finds the VEX document without reading other attestations.
-		annotations[inTotoPredicateAnnotation] = made.kind
+		annotations[inTotoPredicateAnnotation] = a.kind
 	}
-	manifest, err := json.Marshal(struct {
+	return json.Marshal(struct {
 		v1.Manifest
 		ArtifactType string `json:"artifactType"`
 	}{
@@ -226,22 +241,11 @@ func (bundleStore) write(ctx context.Context, c *Client, subject name.Digest, a 
 			MediaType:     types.OCIManifestSchema1,
 			Config:        config,
 			Layers:        []v1.Descriptor{layer},
-			Subject:       descriptor,
+			Subject:       subject,
 			Annotations:   annotations,
 		},
 		ArtifactType: bundleMediaType,
 	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	digest, _, err := v1.SHA256(bytes.NewReader(manifest))
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	if err := c.registry.PutManifest(ctx, subject.Context().Digest(digest.String()), types.OCIManifestSchema1, manifest); err != nil {
-		return &RegistryError{op, err}
-	}
-	return nil
 }
 
 func (a *bundleAttachment) verify(p *trust, digest v1.Hash, kind string) (*Statement, error) {

@@ -136,50 +136,72 @@ func classicProof(ctx context.Context, signed *protobundle.Bundle, authorities [
 	return options, nil
 }
 
-func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, a attachment) error {
-	layer := a.(classicAttachment).layer
+// write writes the tags in the order in which the attachments need them, so that the
+// signature is last.
+func (classicStore) write(ctx context.Context, c *Client, subject name.Digest, all []attachment) error {
 	op := fmt.Sprintf("attach to %s", subject)
-	kind, err := layerKind(layer)
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+	var tags []name.Tag
+	layers := map[name.Tag][]oci.Signature{}
+	for _, a := range all {
+		layer := a.(classicAttachment).layer
+		kind, err := layerKind(layer)
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		tag, err := classicTag(subject, kind)
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		if layers[tag] == nil {
+			tags = append(tags, tag)
+		}
+		layers[tag] = append(layers[tag], layer)
 	}
-	tag, err := classicTag(subject, kind)
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	present, err := c.classicImage(ctx, tag)
-	if err != nil {
-		return &RegistryError{op, err}
-	}
-	all, err := withLayer(present, layer)
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	config, err := all.RawConfigFile()
-	if err != nil {
-		return &RegistryError{op, err}
-	}
-	mediaType, err := all.MediaType()
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	manifest, err := all.RawManifest()
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	content, err := layer.Payload()
-	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
-	}
-	for _, blob := range [][]byte{content, config} {
-		if err := c.registry.PutBlob(ctx, subject.Context(), blob); err != nil {
+	for _, tag := range tags {
+		present, err := c.classicImage(ctx, tag)
+		if err != nil {
+			return &RegistryError{op, err}
+		}
+		image, err := withLayers(present, layers[tag])
+		if err != nil {
+			return fmt.Errorf("%s: %w", op, err)
+		}
+		if err := c.putClassicImage(ctx, tag, image, layers[tag]); err != nil {
 			return &RegistryError{op, err}
 		}
 	}
-	if err := c.registry.PutManifest(ctx, tag, mediaType, manifest); err != nil {
-		return &RegistryError{op, err}
-	}
 	return nil
+}
+
+// putClassicImage writes the image at a tag. The registry has all its layers but the given
+// ones.
+func (c *Client) putClassicImage(ctx context.Context, tag name.Tag, image v1.Image, layers []oci.Signature) error {
+	config, err := image.RawConfigFile()
+	if err != nil {
+		return err
+	}
+	mediaType, err := image.MediaType()
+	if err != nil {
+		return err
+	}
+	manifest, err := image.RawManifest()
+	if err != nil {
+		return err
+	}
+	blobs := [][]byte{config}
+	for _, layer := range layers {
+		content, err := layer.Payload()
+		if err != nil {
+			return err
+		}
+		blobs = append(blobs, content)
+	}
+	for _, blob := range blobs {
+		if err := c.registry.PutBlob(ctx, tag.Context(), blob); err != nil {
+			return err
+		}
+	}
+	return c.registry.PutManifest(ctx, tag, mediaType, manifest)
 }
 
 // classicImage reads the image at a tag, so that a layer can be added. If the tag does not
@@ -217,11 +239,15 @@ func (s storedImage) LayerByDigest(digest v1.Hash) (partial.CompressedLayer, err
 	return nil, fmt.Errorf("layer %s was not read", digest)
 }
 
-// withLayer returns the image with one more layer.
-func withLayer(image v1.Image, layer oci.Signature) (v1.Image, error) {
-	annotations, err := layer.Annotations()
-	if err != nil {
-		return nil, err
+// withLayers returns the image with more layers.
+func withLayers(image v1.Image, layers []oci.Signature) (v1.Image, error) {
+	var more []mutate.Addendum
+	for _, layer := range layers {
+		annotations, err := layer.Annotations()
+		if err != nil {
+			return nil, err
+		}
+		more = append(more, mutate.Addendum{Layer: layer, Annotations: annotations})
 	}
-	return mutate.Append(image, mutate.Addendum{Layer: layer, Annotations: annotations})
+	return mutate.Append(image, more...)
 }

@@ -52,9 +52,11 @@ type Registry interface {
 	DeleteReferrer(ctx context.Context, subject, referrer name.Digest) error
 	// PutBlob uploads a blob unless the repository has it already.
 	PutBlob(ctx context.Context, repository name.Repository, content []byte) error
-	// PutManifest writes a manifest under a digest or a tag. If it has a subject,
-	// PutManifest adds it to the list of the subject's referrers.
+	// PutManifest writes a manifest under a digest or a tag.
 	PutManifest(ctx context.Context, reference name.Reference, mediaType types.MediaType, content []byte) error
+	// PutReferrers writes manifests that name a subject. Then the list of the subject's
+	// referrers has them. Only one caller at a time may write for a subject.
+	PutReferrers(ctx context.Context, subject name.Digest, mediaType types.MediaType, contents ...[]byte) error
 }
 
 // NewClient returns a client. It sends no request.

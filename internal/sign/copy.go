@@ -11,8 +11,8 @@ import (
 // Copy copies the attachments that the policy accepts from some digests to others. It signs
 // nothing. It attaches a statement to each digest in to that the statement names, so from
 // and to may be the same. It skips attachments that a digest already has, and attestations
-// of the types in without. It returns the number of attachments that it wrote. Its errors
-// are those of Sign.
+// of the types in without. It returns the number of attachments that it wrote; after an error,
+// fewer may be there. Its errors are those of Sign.
 func (c *Client) Copy(ctx context.Context, p *Policy, from, to []name.Digest, without ...string) (int, error) {
 	target := &Attacher{client: c, policy: p}
 	written := 0

@@ -89,7 +89,7 @@ func plant(t *testing.T, from, to *testRegistry, signer *Signer, subject, target
 		for _, list := range format.store().lists("")[0] {
 			for _, candidate := range must[[]candidate](t)(format.store().list(context.Background(), client.Attachments(subject), list)) {
 				a := must[attachment](t)(candidate.read(context.Background(), signer.policy))
-				if err := format.store().write(context.Background(), client, target, a); err != nil {
+				if err := format.store().write(context.Background(), client, target, []attachment{a}); err != nil {
 					t.Fatal(err)
 				}
 			}

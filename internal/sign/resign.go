@@ -10,8 +10,8 @@ import (
 
 // Resign signs those statements again that the policy accepts, for example those of a
 // former key, for the same subjects. It skips statements that the signer signed already. It
-// returns the number of statements that it wrote or, if dry, would write. Its errors are
-// those of an Attacher.
+// returns the number of statements that it wrote or, if dry, would write; after an error,
+// fewer may be there. Its errors are those of an Attacher.
 func (c *Client) Resign(ctx context.Context, s *Signer, p *Policy, dry bool, subjects ...name.Digest) (int, error) {
 	statements, err := c.acceptedStatements(ctx, p, subjects)
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *Client) Resign(ctx context.Context, s *Signer, p *Policy, dry bool, sub
 		if dry {
 			continue
 		}
-		if err := a.fill(ctx, missing); err != nil {
+		if err := a.make(ctx, missing); err != nil {
 			return written, err
 		}
 	}

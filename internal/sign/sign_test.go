@@ -159,7 +159,7 @@ func TestMovedAttachment(t *testing.T) {
 					t.Fatalf("found %+v", found)
 				}
 				a := must[attachment](t)(found[0].read(ctx, signer.Policy()))
-				if err := format.store().write(ctx, client, to, a); err != nil {
+				if err := format.store().write(ctx, client, to, []attachment{a}); err != nil {
 					t.Fatal(err)
 				}
 				var invalid *InvalidError
@@ -182,7 +182,7 @@ func TestMislabelledAttachment(t *testing.T) {
 	b := made[0].(*bundleAttachment)
 	for _, label := range []string{slsa, ""} {
 		b.kind = label
-		if err := (bundleStore{}).write(ctx, client, subject, b); err != nil {
+		if err := (bundleStore{}).write(ctx, client, subject, []attachment{b}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,7 +198,7 @@ func TestMislabelledAttachment(t *testing.T) {
 	made = must[[]attachment](t)(bundleStore{}.make(ctx, signer, &statement{kind: cycloneDX, predicate: bom, subjects: []name.Digest{other}}))
 	b = made[0].(*bundleAttachment)
 	b.kind = SignatureType
-	if err := (bundleStore{}).write(ctx, client, other, b); err != nil {
+	if err := (bundleStore{}).write(ctx, client, other, []attachment{b}); err != nil {
 		t.Fatal(err)
 	}
 	must[[]Statement](t)(client.VerifyAttestations(ctx, other, cycloneDX, signer.Policy()))
@@ -277,8 +277,7 @@ func TestRequests(t *testing.T) {
 	for _, test := range []struct {
 		format    Format
 		referrers bool
-		verify    int64 // for a signature: the list and the manifest that contains it; or tag and layer
-	}{{Bundle, true, 2}, {Bundle, false, 3}, {Classic, true, 2}} {
+	}{{Bundle, true}, {Bundle, false}, {Classic, true}} {
 		t.Run(fmt.Sprint(test), func(t *testing.T) {
 			registry := memoryRegistry(t, test.referrers)
 			signer := newSigner(t, newKey(t, test.format))
@@ -291,8 +290,10 @@ func TestRequests(t *testing.T) {
 				do()
 				return registry.requests.Load() - before
 			}
-			if got := count(func() { must[*Signature](t)(client.Verify(ctx, subjects[0], signer.Policy())) }); got != test.verify {
-				t.Errorf("%d requests to verify a signature, want %d", got, test.verify)
+			// The list and the manifest that contains the signature, or the tag and the layer. The
+			// client knows whether there is the referrers API.
+			if got := count(func() { must[*Signature](t)(client.Verify(ctx, subjects[0], signer.Policy())) }); got != 2 {
+				t.Errorf("%d requests to verify a signature, want 2", got)
 			}
 			if got := count(func() { must[attachedTypes](t)(client.Attached(ctx, subjects[0], test.format)) }); got > 2 {
 				t.Errorf("%d requests to list attachments", got)

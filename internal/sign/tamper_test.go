@@ -94,7 +94,7 @@ func TestTampered(t *testing.T) {
 				must[*Statement](t)(signer.Policy().verifySignature(good, digest, kind))
 				tampered := tamper(t, good)
 				for _, why := range slices.Sorted(maps.Keys(tampered)) {
-					if err := format.store().write(ctx, client, subject, tampered[why]); err != nil {
+					if err := format.store().write(ctx, client, subject, []attachment{tampered[why]}); err != nil {
 						t.Fatal(err)
 					}
 					var invalid *InvalidError
@@ -104,7 +104,7 @@ func TestTampered(t *testing.T) {
 					}
 				}
 				// They do not hide a valid attachment.
-				if err := format.store().write(ctx, client, subject, good); err != nil {
+				if err := format.store().write(ctx, client, subject, []attachment{good}); err != nil {
 					t.Fatal(err)
 				}
 				seen := 0

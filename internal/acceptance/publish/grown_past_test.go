@@ -149,11 +149,12 @@ func (p *past) add(ctx context.Context, version string) error {
 		return err
 	}
 	attacher := sign.NewClient(p, sign.Limits{}).Attacher(p.signer)
-	if _, err := attacher.Sign(ctx, index, manifest); err != nil {
-		return err
+	for _, subjects := range [][]name.Digest{{index, manifest}, {digest}} {
+		if _, err := attacher.Sign(ctx, subjects...); err != nil {
+			return err
+		}
 	}
-	_, err = attacher.Sign(ctx, digest)
-	return err
+	return attacher.Write(ctx)
 }
 
 // record adds a record, as package registry pushes it.
@@ -200,9 +201,13 @@ func (p *past) PutBlob(_ context.Context, _ name.Repository, content []byte) err
 
 var createdToday = regexp.MustCompile(`"org.opencontainers.image.created":"[^"]+"`)
 
-// PutManifest adds a signature. Its date, which is not signed, becomes that of a month ago.
-func (p *past) PutManifest(_ context.Context, reference name.Reference, mediaType types.MediaType, content []byte) error {
-	content = createdToday.ReplaceAll(content, []byte(`"org.opencontainers.image.created":"`+monthAgo()+`"`))
-	_, _, err := p.manifest(path.Base(reference.Context().RepositoryStr()), "", mediaType, json.RawMessage(content))
-	return err
+// PutReferrers adds signatures. Their date, which is not signed, becomes that of a month ago.
+func (p *past) PutReferrers(_ context.Context, subject name.Digest, mediaType types.MediaType, contents ...[]byte) error {
+	for _, content := range contents {
+		content = createdToday.ReplaceAll(content, []byte(`"org.opencontainers.image.created":"`+monthAgo()+`"`))
+		if _, _, err := p.manifest(path.Base(subject.Context().RepositoryStr()), "", mediaType, json.RawMessage(content)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

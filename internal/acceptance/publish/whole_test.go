@@ -140,9 +140,9 @@ func testAgain(t *testing.T, c catalogue, reg *watched, selection string, images
 			t.Errorf("nothing to do, and yet %s", request)
 		}
 	}
-	// Without the referrers API a list takes two requests. In the format classic it is two
-	// lists and the signature.
-	if heads != images || lists > 3*2*images || reads > 4*records {
+	// A run finds out once that there is no referrers API, with a HEAD and two requests for the
+	// API. In the format classic a list is two lists and the signature.
+	if heads < images || heads > images+1 || lists > 3*2*images || reads > 4*records {
 		t.Errorf("%d HEADs and %d lists for %d images, %d other requests for %d records", heads, lists, images, reads, records)
 	}
 }

@@ -46,6 +46,7 @@ func TestSignaturesOfTheClassicFormatHaveADate(t *testing.T) {
 	attacher := sign.NewClient(h.client, sign.Limits{}).Attacher(h.key("classic", sign.Classic))
 	_, err := attacher.Sign(t.Context(), h.subject("docs-default", "1-1"))
 	check(t, err)
+	check(t, attacher.Write(t.Context()))
 	p := h.pruner()
 	for days, want := range map[int]int{6: 0, 8: 1} {
 		p.Now = time.Now().AddDate(0, 0, days)

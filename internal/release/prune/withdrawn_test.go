@@ -42,6 +42,7 @@ func (h *house) withdraw(p *Pruner, of string, version int, tag string, subjects
 	attacher := sign.NewClient(h.client, sign.Limits{}).Attacher(h.keys[of])
 	_, err = attacher.Attest(h.Context(), withdrawn.PredicateType, predicate, subjects...)
 	check(h, err)
+	check(h, attacher.Write(h.Context()))
 }
 
 // subject returns the digest that a tag points to.

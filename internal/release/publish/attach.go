@@ -45,14 +45,14 @@ func (i *imagePush) has(what string, kinds ...string) (skip, error) {
 	return "", nil
 }
 
-func (i *imagePush) isGathered(context.Context) (skip, error) {
+func (i *imagePush) isGathered(ctx context.Context) (skip, error) {
 	if !i.adopted {
 		return "it is new", nil
 	}
-	return i.hasAll()
+	return i.hasAll(ctx)
 }
 
-func (i *imagePush) hasAll() (skip, error) {
+func (i *imagePush) hasAll(context.Context) (skip, error) {
 	switch {
 	case i.publisher.signing() == nil:
 		return notSigned, nil
@@ -101,7 +101,7 @@ func (i *imagePush) hasSBOMs(context.Context) (skip, error) {
 	return i.has("its SBOMs", state.CycloneDXType, state.SPDXType)
 }
 
-func (i *imagePush) attachSBOMs(ctx context.Context) error {
+func (i *imagePush) attestSBOMs(ctx context.Context) error {
 	for n := range i.found.Manifests {
 		if !slices.ContainsFunc(i.gaps, func(g state.Gap) bool { return g.Manifest == n }) {
 			continue
@@ -247,7 +247,7 @@ func (i *imagePush) hasProvenance(context.Context) (skip, error) {
 	return i.has("its provenance", state.ProvenanceType)
 }
 
-func (i *imagePush) attachProvenance(ctx context.Context) error {
+func (i *imagePush) attestProvenance(ctx context.Context) error {
 	attacher, err := i.attacher()
 	if err != nil {
 		return err
@@ -277,14 +277,25 @@ func (i *imagePush) sign(ctx context.Context) error {
 	return err
 }
 
-func (i *imagePush) isVerified(context.Context) (skip, error) { return i.hasAll() }
+// attach writes what the steps before have signed.
+func (i *imagePush) attach(ctx context.Context) error {
+	if i.attaching == nil {
+		return nil
+	}
+	return i.attaching.Write(ctx)
+}
 
 // verify reads all attachments back, as a consumer would. Without the referrers API,
 // attachments are in one list, which concurrent runs may overwrite: verify attaches what is
-// missing.
+// missing. Then it removes the VEX documents that new ones replace.
 func (i *imagePush) verify(ctx context.Context) error {
 	if i.attaching != nil {
 		if err := i.attaching.Confirm(ctx); err != nil {
+			return err
+		}
+	}
+	if i.replacing != nil {
+		if err := detachVEX(ctx, i.publisher.signing(), i.replacing, i.found.Subjects()); err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,7 @@ type imagePush struct {
 	former    map[string]name.Digest // by platform, the manifests of the former release
 	documents map[int]*sbom.Document // by manifest, the SBOMs that this run made
 	attaching *sign.Attacher         // nil until needed
+	replacing map[string][]byte      // by type, the new VEX documents, if there are former ones; otherwise nil
 	failure   *release.Failure
 }
 
@@ -41,12 +42,13 @@ func (i *imagePush) steps() []step {
 		{"find", i.isFound, nil},
 		{"push", i.isPushed, i.pushIndex},
 		{"inspect", i.isInspected, nil},
-		{"attach", i.isGathered, i.gather},
-		{"sbom", i.hasSBOMs, i.attachSBOMs},
-		{"vex", i.hasVEX, i.attachVEX},
-		{"provenance", i.hasProvenance, i.attachProvenance},
+		{"gather", i.isGathered, i.gather},
+		{"sbom", i.hasSBOMs, i.attestSBOMs},
+		{"vex", i.hasVEX, i.attestVEX},
+		{"provenance", i.hasProvenance, i.attestProvenance},
 		{"sign", i.isSigned, i.sign},
-		{"verify", i.isVerified, i.verify},
+		{"attach", i.hasAll, i.attach},
+		{"verify", i.hasAll, i.verify},
 	}
 }
 

@@ -62,13 +62,13 @@ func TestStepsOfAnImage(t *testing.T) {
 		in   *state.Reader
 		todo []string
 	}{
-		{"new", &imagePush{gaps: everything}, signed, []string{"push", "sbom", "provenance", "sign", "verify"}},
+		{"new", &imagePush{gaps: everything}, signed, []string{"push", "sbom", "provenance", "sign", "attach", "verify"}},
 		{"new, unsigned", &imagePush{}, unsigned, []string{"push"}},
 		{"published", &imagePush{adopted: true}, signed, nil},
 		{"published, unsigned", &imagePush{adopted: true}, unsigned, nil},
-		{"published without an SBOM", &imagePush{adopted: true, gaps: gaps(state.SPDXType)}, signed, []string{"attach", "sbom", "verify"}},
-		{"published without provenance", &imagePush{adopted: true, gaps: gaps(state.ProvenanceType)}, signed, []string{"attach", "provenance", "verify"}},
-		{"published without a signature", &imagePush{adopted: true, gaps: gaps(sign.SignatureType)}, signed, []string{"attach", "sign", "verify"}},
+		{"published without an SBOM", &imagePush{adopted: true, gaps: gaps(state.SPDXType)}, signed, []string{"gather", "sbom", "attach", "verify"}},
+		{"published without provenance", &imagePush{adopted: true, gaps: gaps(state.ProvenanceType)}, signed, []string{"gather", "provenance", "attach", "verify"}},
+		{"published without a signature", &imagePush{adopted: true, gaps: gaps(sign.SignatureType)}, signed, []string{"gather", "sign", "attach", "verify"}},
 	} {
 		test.of.publisher = &Publisher{Reader: test.in}
 		var todo []string

@@ -20,10 +20,9 @@ func (i *imagePush) hasVEX(context.Context) (skip, error) {
 	return i.has("its VEX documents", vex.Types...)
 }
 
-// attachVEX attaches documents with the statements about the image's vulnerabilities, unless
-// the newest documents have the same content. It removes the former documents after it has read
-// the new ones back.
-func (i *imagePush) attachVEX(ctx context.Context) error {
+// attestVEX signs documents with the statements about the image's vulnerabilities, unless the
+// newest documents have the same content. verify removes the former documents.
+func (i *imagePush) attestVEX(ctx context.Context) error {
 	published, err := i.say(ctx)
 	if err != nil || published.IsEmpty() && !i.adopted {
 		return err
@@ -54,25 +53,20 @@ func (i *imagePush) attachVEX(ctx context.Context) error {
 			return err
 		}
 	}
-	signing := i.publisher.signing()
-	signer, err := signing.Signer()
+	attacher, err := i.attacher()
 	if err != nil {
 		return err
 	}
-	attacher := signing.Client.Attacher(signer)
 	subjects := i.found.Subjects()
 	for _, kind := range vex.Types {
 		if _, err := attacher.AttestLabelled(ctx, kind, state.Label(version, i.found.Said), documents[kind], subjects...); err != nil {
 			return err
 		}
 	}
-	if err := attacher.Confirm(ctx); err != nil {
-		return err
+	if former.isAny {
+		i.replacing = documents
 	}
-	if !former.isAny {
-		return nil
-	}
-	return detachVEX(ctx, signing, documents, subjects)
+	return nil
 }
 
 // detachVEX removes all documents that we signed, except the given ones.
