@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/libresh/libre/internal/text"
 )
@@ -36,16 +37,37 @@ func (c containers) child(policy bool, args ...string) (child, error) {
 	return c.storage.child(c.storage.flags, args...), nil
 }
 
+// halfMade begins podman's error about an image without a manifest. Such an image may be one that
+// another build is just making: podman reads all images to find one.
+const halfMade = `locating item named "manifest" for image with ID`
+
+// The other build needs a moment, and longer on a busy machine.
+const (
+	halfMadeTries = 20
+	halfMadePause = 250 * time.Millisecond
+)
+
+// query runs the engine with a subcommand that may be repeated, and returns what it prints.
 func (c containers) query(doing string, policy bool, args ...string) (string, error) {
-	ch, err := c.child(policy, args...)
-	if err != nil {
-		return "", err
+	for try := 1; ; try++ {
+		ch, err := c.child(policy, args...)
+		if err != nil {
+			return "", err
+		}
+		out, err := query(ch, c.out)
+		if err == nil {
+			return out, nil
+		}
+		failed := failure(doing, c.out, err)
+		if try == halfMadeTries || !strings.Contains(failed.Reason, halfMade) {
+			return "", failed
+		}
+		select {
+		case <-time.After(halfMadePause):
+		case <-c.out.ctx.Done():
+			return "", failed
+		}
 	}
-	out, err := query(ch, c.out)
-	if err != nil {
-		return "", failure(doing, c.out, err)
-	}
-	return out, nil
 }
 
 func (c containers) check(j *job) error {
