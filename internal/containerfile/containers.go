@@ -65,7 +65,7 @@ func (c containers) query(doing string, policy bool, args ...string) (string, er
 		select {
 		case <-time.After(halfMadePause):
 		case <-c.out.ctx.Done():
-			return "", failed
+			return "", failure(doing, c.out, err)
 		}
 	}
 }

@@ -42,8 +42,7 @@ const withTool = `package = let
     in pkgs.runCommand "web" { } "mkdir -p $out/bin; cat ${tool}/text > $out/bin/web; echo ${library} >> $out/bin/web";`
 
 // What a builder alone can build stays there. The closures of the images come back, and nothing
-// that only builds need, such as a compiler. This machine may have another
-// Nix.
+// that only builds need, such as a compiler. This machine may have another Nix.
 func TestBuildersKeepWhatNoImageContains(t *testing.T) {
 	t.Parallel()
 	c := newCatalogue(t, app("one", withTool))

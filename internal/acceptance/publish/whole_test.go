@@ -124,11 +124,16 @@ func testAgain(t *testing.T, c catalogue, reg *watched, selection string, images
 	if printed := printedDigests(again, "unchanged"); len(printed) != images+records {
 		t.Errorf("pushed again:\n%s", again.stdout)
 	}
-	heads, reads, lists := 0, 0, 0
+	heads, reads, lists, asked, tagged := 0, 0, 0, 0, 0
 	for _, request := range reg.since(before) {
 		method, address, _ := strings.Cut(request, " ")
 		repository, _, _ := strings.Cut(strings.TrimPrefix(address, "/v2/"+namespace+"/"), "/")
 		isRecords := isRecord(repository)
+		if strings.Contains(address, "/referrers/") {
+			asked++
+		} else if strings.Contains(address, "/manifests/sha256-") {
+			tagged++
+		}
 		switch {
 		case method == "HEAD":
 			heads++
@@ -140,9 +145,14 @@ func testAgain(t *testing.T, c catalogue, reg *watched, selection string, images
 			t.Errorf("nothing to do, and yet %s", request)
 		}
 	}
-	// A run finds out once that there is no referrers API, with a HEAD and two requests for the
-	// API. In the format classic a list is two lists and the signature.
-	if heads < images || heads > images+1 || lists > 3*2*images || reads > 4*records {
+	if asked > 0 && tagged > 0 { // a run finds out once that there is no referrers API
+		if asked != 2 {
+			t.Errorf("%d requests for the referrers API, which there is not", asked)
+		}
+		heads-- // of what it asks about
+	}
+	// In the format classic a list is two lists and the signature.
+	if heads != images || lists > 3*2*images || reads > 4*records {
 		t.Errorf("%d HEADs and %d lists for %d images, %d other requests for %d records", heads, lists, images, reads, records)
 	}
 }
