@@ -9,13 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Rounds is how often each program runs.
@@ -144,11 +145,11 @@ func median(values []float64) float64 { return SpreadOf(values).Median }
 
 func megabytes(n int64) float64 { return float64(n) / 1e6 }
 
-var notWord = regexp.MustCompile(`[^a-z0-9.]+`)
+var notWord = lazyregexp.New(`[^a-z0-9.]+`)
 
 // slug makes a name without spaces, for a file or a metric.
 func slug(name string) string {
-	return strings.Trim(notWord.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	return strings.Trim(notWord().ReplaceAllString(strings.ToLower(name), "-"), "-")
 }
 
 // CPUTime returns the time that this process and its ended children used on all CPUs. Unlike
@@ -199,7 +200,7 @@ func peakMemory(pid int) func() int64 {
 		defer close(ended)
 		for {
 			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-			if found := highWater.FindSubmatch(text); found != nil {
+			if found := highWater().FindSubmatch(text); found != nil {
 				kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64)
 				peak = max(peak, kilobytes<<10)
 			}
@@ -213,4 +214,4 @@ func peakMemory(pid int) func() int64 {
 	return func() int64 { close(end); <-ended; return peak }
 }
 
-var highWater = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+var highWater = lazyregexp.New(`VmHWM:\s+(\d+) kB`)

@@ -3,10 +3,10 @@ package bump
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -184,7 +184,7 @@ func (d *decider) nextInSequence() (*group, error) {
 }
 
 // advisory matches the name of a vulnerability in release notes.
-var advisory = regexp.MustCompile(`(?i)\bCVE-[0-9]{4}-[0-9]{4,}\b|\bGHSA(-[0-9a-z]{4}){3}\b`)
+var advisory = lazyregexp.New(`(?i)\bCVE-[0-9]{4}-[0-9]{4,}\b|\bGHSA(-[0-9a-z]{4}){3}\b`)
 
 // judgeRelease returns the verdict on a group by its release, or "" if it is the one to
 // use.
@@ -208,7 +208,7 @@ func (d *decider) judgeRelease(g *group) (string, error) {
 		return "", nil
 	case release.Prerelease && !d.Rule.Prereleases:
 		return g.unfit("prerelease, by its release"), nil
-	case d.Rule.Delay == 0 || advisory.MatchString(release.Notes):
+	case d.Rule.Delay == 0 || advisory().MatchString(release.Notes):
 		return "", nil
 	case release.Date.IsZero():
 		g.waits, g.held = true, true

@@ -2,12 +2,12 @@ package bump
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -45,11 +45,11 @@ func (d *decider) heldBack(above string) string {
 // laterTag returns a tag of the current version with a higher patch level, such as
 // v1.2.3+ds2 after v1.2.3+ds1, which the version does not show.
 func (d *decider) laterTag() string {
-	numbers := func(frame string) string { return strings.Join(digitRuns.FindAllString(frame, -1), ".") }
+	numbers := func(frame string) string { return strings.Join(digitRuns().FindAllString(frame, -1), ".") }
 	own, later := d.reader.current.frame, ""
 	for _, c := range d.candidates {
 		if c.version == "" || d.reader.compare(c.version, d.Version) != 0 || d.Rule.ignored != nil && d.Rule.ignored.MatchString(c.tag.Name) ||
-			digitRuns.ReplaceAllString(c.frame, "0") != digitRuns.ReplaceAllString(own, "0") || catalog.CompareVersions(numbers(c.frame), numbers(own)) <= 0 {
+			digitRuns().ReplaceAllString(c.frame, "0") != digitRuns().ReplaceAllString(own, "0") || catalog.CompareVersions(numbers(c.frame), numbers(own)) <= 0 {
 			continue
 		}
 		own, later = c.frame, c.tag.Name
@@ -119,10 +119,10 @@ func (d *decider) ownPrefix() string {
 }
 
 // looseForm matches a prefix, numbers, and the rest.
-var looseForm = regexp.MustCompile(`^([^0-9]*?)[vV]?([0-9]+(?:\.[0-9]+)*)([^0-9].*)?$`)
+var looseForm = lazyregexp.New(`^([^0-9]*?)[vV]?([0-9]+(?:\.[0-9]+)*)([^0-9].*)?$`)
 
 // finalWord matches a release for everybody.
-var finalWord = regexp.MustCompile(`(?i)^[-._+]?(final|release|stable|ga|lts)$`)
+var finalWord = lazyregexp.New(`(?i)^[-._+]?(final|release|stable|ga|lts)$`)
 
 func (d *decider) loose(tag string) (looseReading, bool) {
 	text, own := d.Rule.replacer.Replace(tag), d.ownPrefix()
@@ -130,7 +130,7 @@ func (d *decider) loose(tag string) (looseReading, bool) {
 	if !isOwn {
 		rest = text
 	}
-	found := looseForm.FindStringSubmatch(rest)
+	found := looseForm().FindStringSubmatch(rest)
 	if found == nil {
 		return looseReading{}, false
 	}
@@ -138,14 +138,14 @@ func (d *decider) loose(tag string) (looseReading, bool) {
 	if isOwn {
 		prefix = own + prefix
 	}
-	shape := digitRuns.ReplaceAllString(suffix, "0")
-	form := suffix == "" || shape == d.reader.shape || shape == digitRuns.ReplaceAllString(d.reader.suffix, "0") ||
-		patchLevel.MatchString(shape) || finalWord.MatchString(suffix)
+	shape := digitRuns().ReplaceAllString(suffix, "0")
+	form := suffix == "" || shape == d.reader.shape || shape == digitRuns().ReplaceAllString(d.reader.suffix, "0") ||
+		patchLevel().MatchString(shape) || finalWord().MatchString(suffix)
 	ignored := d.Rule.ignored != nil && (d.Rule.ignored.MatchString(core) || d.Rule.ignored.MatchString(tag))
-	return looseReading{tag, prefix, core, form && !ignored, correction.MatchString(shape) && !ignored}, true
+	return looseReading{tag, prefix, core, form && !ignored, correction().MatchString(shape) && !ignored}, true
 }
 
-var digitRuns = regexp.MustCompile(`[0-9]+`)
+var digitRuns = lazyregexp.New(`[0-9]+`)
 
 func coreOf(version string) string { return strings.Join(catalog.VersionNumbers(version), ".") }
 
@@ -165,12 +165,12 @@ func nextOf(core, next string) bool {
 }
 
 // otherThings matches words in the tags of other things in the repository, such as charts.
-var otherThings = regexp.MustCompile(`(?i)(chart|helm|sdk|client|api|cli|docs?|operator|plugin|package|pkg|lib|module|image|test|demo|example|nightly|latest|dev|snapshot|preprod|staging|backup|old|archive)`)
+var otherThings = lazyregexp.New(`(?i)(chart|helm|sdk|client|api|cli|docs?|operator|plugin|package|pkg|lib|module|image|test|demo|example|nightly|latest|dev|snapshot|preprod|staging|backup|old|archive)`)
 
 // prefixChanged reports whether upstream changed from our prefix to another one: its versions
 // begin where ours end or, without a prefix, cross ours and go on.
 func (d *decider) prefixChanged(own, prefix, above string, readings []looseReading) bool {
-	if strings.ContainsAny(own, "@/") || strings.Contains(prefix, "@") || otherThings.MatchString(prefix) ||
+	if strings.ContainsAny(own, "@/") || strings.Contains(prefix, "@") || otherThings().MatchString(prefix) ||
 		strings.Contains(prefix, "/") && !slices.Contains([]string{"release/", "releases/", "version/"}, prefix) {
 		return false
 	}

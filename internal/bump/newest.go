@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/upstream"
 )
 
@@ -22,7 +22,7 @@ type Choice struct {
 }
 
 // versionTag matches tags of releases: numbers, after anything that ends without one.
-var versionTag = regexp.MustCompile(`\A([0-9A-Za-z@._/+-]*?)[vV]?([0-9]+(?:\.[0-9]+)+)\z`)
+var versionTag = lazyregexp.New(`\A([0-9A-Za-z@._/+-]*?)[vV]?([0-9]+(?:\.[0-9]+)+)\z`)
 
 // Newest chooses the version that bump would update to, by the default rule, for an app that
 // had the lowest one so far. It returns nil if upstream has no tag of a release.
@@ -66,7 +66,7 @@ func Newest(ctx context.Context, finder upstream.Finder, now time.Time) (*Choice
 func lowest(tags []upstream.Tag) *Choice {
 	forms := map[string][]*Choice{}
 	for _, tag := range tags {
-		if m := versionTag.FindStringSubmatch(tag.Name); m != nil {
+		if m := versionTag().FindStringSubmatch(tag.Name); m != nil {
 			forms[m[1]] = append(forms[m[1]], &Choice{Version: m[2], Tag: tag.Name, Commit: tag.Commit})
 		}
 	}
@@ -100,10 +100,10 @@ func ChoiceOf(ctx context.Context, finder upstream.Finder, name string) (*Choice
 	return choice, err
 }
 
-var firstNumber = regexp.MustCompile(`[0-9][0-9A-Za-z._-]*\z`)
+var firstNumber = lazyregexp.New(`[0-9][0-9A-Za-z._-]*\z`)
 
 // versionIn returns the version in a tag: the part from its first digit, else the tag.
-func versionIn(tag string) string { return cmp.Or(firstNumber.FindString(tag), tag) }
+func versionIn(tag string) string { return cmp.Or(firstNumber().FindString(tag), tag) }
 
 // releases asks a finder for the release of a tag.
 func releases(ctx context.Context, finder upstream.Finder) func(tag string) (*Release, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Rule is an app's attribute `update`: which of upstream's versions it may take.
@@ -118,12 +119,12 @@ func (r *Rule) compileRange() (err error) {
 	return nil
 }
 
-var ignorePattern = regexp.MustCompile(`^[0-9A-Za-z._*?/@+-]+$`)
+var ignorePattern = lazyregexp.New(`^[0-9A-Za-z._*?/@+-]+$`)
 
 func (r *Rule) compileIgnore() error {
 	var patterns []string
 	for _, glob := range r.Ignore {
-		if !ignorePattern.MatchString(glob) {
+		if !ignorePattern().MatchString(glob) {
 			return fmt.Errorf(`update.ignore: %q, expected a version, a tag or a glob such as "5.3.*"`, glob)
 		}
 		patterns = append(patterns, catalog.Regexp(glob))

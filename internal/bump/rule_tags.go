@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -36,7 +37,7 @@ type reading struct {
 func newReader(rule *Rule, version, tag string) (*reader, error) {
 	r := &reader{rule: rule, example: tag, numbers: len(catalog.VersionNumbers(version))}
 	shape, prerelease := catalog.VersionShape(version)
-	r.shape, r.level = shape, !prerelease && patchLevel.MatchString(shape)
+	r.shape, r.level = shape, !prerelease && patchLevel().MatchString(shape)
 	if rule.tags == nil {
 		if tag == "" {
 			r.example = version
@@ -47,8 +48,8 @@ func newReader(rule *Rule, version, tag string) (*reader, error) {
 			return nil, fmt.Errorf("the version %[2]s is not found in the tag %[1]q: set update.tags, or update.transform", text.Name(r.example), version)
 		}
 		r.bare, r.suffix = withoutV(replaced[:at]), replaced[at+len(version):]
-		if patchLevel.MatchString(digitRuns.ReplaceAllString(r.suffix, "0")) {
-			r.levelForm = regexp.MustCompile(digitRuns.ReplaceAllString(regexp.QuoteMeta(r.suffix), "[0-9]+") + "$")
+		if patchLevel().MatchString(digitRuns().ReplaceAllString(r.suffix, "0")) {
+			r.levelForm = regexp.MustCompile(digitRuns().ReplaceAllString(regexp.QuoteMeta(r.suffix), "[0-9]+") + "$")
 		}
 	}
 	r.current = r.read(r.example)
@@ -65,8 +66,8 @@ const (
 var (
 	// safeTag is what git allows in a tag's name, without characters that have a meaning in
 	// a Nix string, a shell, a URL or a terminal.
-	safeTag     = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._/@+-]*$|^@[0-9A-Za-z._/@+-]+$`)
-	safeVersion = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
+	safeTag     = lazyregexp.New(`^[0-9A-Za-z][0-9A-Za-z._/@+-]*$|^@[0-9A-Za-z._/@+-]+$`)
+	safeVersion = lazyregexp.New(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
 )
 
 // unfitVersion is the start of a verdict that update.transform can change.
@@ -78,7 +79,7 @@ func (r *reader) read(tag string) reading {
 	switch {
 	case len(tag) > maxTag:
 		return reading{problem: fmt.Sprintf("refused: %d bytes", len(tag))}
-	case !safeTag.MatchString(tag), strings.Contains(tag, ".."):
+	case !safeTag().MatchString(tag), strings.Contains(tag, ".."):
 		return reading{problem: "refused: unsafe characters"}
 	}
 	text := r.rule.replacer.Replace(tag)
@@ -94,7 +95,7 @@ func (r *reader) read(tag string) reading {
 	switch {
 	case len(version) > maxVersion:
 		return reading{problem: fmt.Sprintf("refused: a version of %d bytes", len(version))}
-	case !safeVersion.MatchString(version):
+	case !safeVersion().MatchString(version):
 		return reading{problem: fmt.Sprintf(unfitVersion+" %q, expected 0-9 A-Z a-z . _ - (see update.transform)", version)}
 	}
 	return reading{version: version, frame: text[:start] + "\x00" + text[end:]}
@@ -135,20 +136,20 @@ func (r *reader) byShape(text string) (start, end int, problem string) {
 
 // patchLevel is the shape of upstream's own patch levels of a version: -2, +ds1, -r1,
 // .post1, the u of 1.0.2u.
-var patchLevel = regexp.MustCompile(`^(?:[-._+~]?(?i:r|p|pl|ls|sp|ds|dfsg|rev|patch|post|build|hotfix|update|u)?[-._]?0)+$|^z*[a-z]$`)
+var patchLevel = lazyregexp.New(`^(?:[-._+~]?(?i:r|p|pl|ls|sp|ds|dfsg|rev|patch|post|build|hotfix|update|u)?[-._]?0)+$|^z*[a-z]$`)
 
 // correction is the shape of a suffix that follows the version without it, no matter who
 // counts. To semver, 1.2.3-1 comes before 1.2.3, and builds have the same version.
-var correction = regexp.MustCompile(`^[-._+~]?(?i:r|p|pl|sp|rev|patch|post|hotfix|update|u)[-._]?0$|^z*[a-z]$`)
+var correction = lazyregexp.New(`^[-._+~]?(?i:r|p|pl|sp|rev|patch|post|hotfix|update|u)[-._]?0$|^z*[a-z]$`)
 
 // like reports whether a version of a shape may follow the current one. A version with a
 // patch level is followed by the next version, which has none yet.
 func (r *reader) like(shape string) bool {
-	return shape == r.shape || r.level && (shape == "" || letters.MatchString(shape) && letters.MatchString(r.shape))
+	return shape == r.shape || r.level && (shape == "" || letters().MatchString(shape) && letters().MatchString(r.shape))
 }
 
 // letters are patch levels of letters alone: 1.0.2za follows 1.0.2z.
-var letters = regexp.MustCompile(`^z*[a-z]$`)
+var letters = lazyregexp.New(`^z*[a-z]$`)
 
 // compare orders versions as catalog.CompareVersions does, except for an app with a patch
 // level in its version: to semver, 1.2.3-2 comes before 1.2.3.

@@ -3,11 +3,12 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
-var tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var tagForm = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
 // CheckMovingTag returns an error if a pattern is not a valid moving tag. A pattern is a
 // tag in which {major} and {minor} stand for the first two numbers of the version.
@@ -18,7 +19,7 @@ func CheckMovingTag(pattern string) error {
 		return errors.New("it is empty")
 	case strings.ContainsAny(tag, "{}"):
 		return errors.New("the only placeholders are {major} and {minor}")
-	case !tagForm.MatchString(tag):
+	case !tagForm().MatchString(tag):
 		return errors.New("a tag consists of letters, digits, _, . and -, and does not begin with . or -")
 	}
 	if _, _, immutable := ParseTag(tag); immutable {

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Pattern selects images: a glob (* and ?) for each of app, component and variant.
@@ -24,7 +25,7 @@ var ErrNothingSelected = errors.New("nothing selected")
 // All selects every image.
 var All = []Pattern{{"*", "*", "*"}}
 
-var patternPart = regexp.MustCompile(`^[0-9A-Za-z._*?-]+$`)
+var patternPart = lazyregexp.New(`^[0-9A-Za-z._*?-]+$`)
 
 // ParseSelection parses selections as a user types them: docs, docs/backend,
 // docs/backend/lyon, globs in each part, and @group. groups lists the members of each
@@ -64,7 +65,7 @@ func parsePattern(word string) (Pattern, error) {
 		return Pattern{}, fmt.Errorf("selection %q has %d parts, expected app, app/component or app/component/variant", word, len(parts))
 	}
 	for _, part := range parts {
-		if !patternPart.MatchString(part) {
+		if !patternPart().MatchString(part) {
 			return Pattern{}, fmt.Errorf("selection %q, expected app, app/component or app/component/variant", word)
 		}
 	}

@@ -2,8 +2,9 @@ package catalog
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Range is a set of versions: those that satisfy all its comparisons. The zero value
@@ -12,14 +13,14 @@ type Range struct{ comparisons []comparison }
 
 type comparison struct{ operator, version string }
 
-var comparisonPattern = regexp.MustCompile(`^(<=|>=|<|>|=|)\s*([0-9A-Za-z][0-9A-Za-z.+_~:-]*)$`)
+var comparisonPattern = lazyregexp.New(`^(<=|>=|<|>|=|)\s*([0-9A-Za-z][0-9A-Za-z.+_~:-]*)$`)
 
 // ParseRange reads comparisons, separated by commas: ">=1.0, <2.0", or "1.2.3" for one
 // version. Versions are ordered by CompareVersions.
 func ParseRange(text string) (Range, error) {
 	var r Range
 	for part := range strings.SplitSeq(text, ",") {
-		match := comparisonPattern.FindStringSubmatch(strings.TrimSpace(part))
+		match := comparisonPattern().FindStringSubmatch(strings.TrimSpace(part))
 		if match == nil {
 			return Range{}, fmt.Errorf(`%q is not a version range, expected one such as ">=1.0, <2.0"`, text)
 		}

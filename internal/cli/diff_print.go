@@ -3,12 +3,12 @@ package cli
 import (
 	"context"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/bump"
 	"github.com/libresh/libre/internal/compare"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/scan"
 	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/ui"
@@ -143,7 +143,7 @@ func sectionTable(section compare.Section, rows []compare.Row, named bool) ui.Ta
 			continue
 		}
 		value := strings.Join(nonEmpty(row.From, row.To), " → ")
-		cells := []string{row.Change, row.Component, row.Name, longDigest.ReplaceAllString(value, "$1")}
+		cells := []string{row.Change, row.Component, row.Name, longDigest().ReplaceAllString(value, "$1")}
 		if !named {
 			cells = slices.Delete(cells, 1, 2)
 		}
@@ -153,7 +153,7 @@ func sectionTable(section compare.Section, rows []compare.Row, named bool) ui.Ta
 }
 
 // longDigest matches a digest. People need only its first digits.
-var longDigest = regexp.MustCompile(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
+var longDigest = lazyregexp.New(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
 
 func changeStyle(column int, cell string) ui.Style {
 	if column != 0 {

@@ -8,12 +8,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/newapp"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/registry"
@@ -177,11 +177,11 @@ func appName(source string) string {
 var systemsOfImages = []string{"x86_64-linux", "aarch64-linux"}
 
 // inNix matches text that needs no escapes in a Nix string.
-var inNix = regexp.MustCompile(`^[^"\\$\x00-\x1f\x7f]{1,80}$`)
+var inNix = lazyregexp.New(`^[^"\\$\x00-\x1f\x7f]{1,80}$`)
 
 // check returns an error for a wrong choice, which begins with its flag.
 func (o initOptions) check() error {
-	if o.name != "" && !inNix.MatchString(o.name) {
+	if o.name != "" && !inNix().MatchString(o.name) {
 		return fmt.Errorf("--name %q, expected at most 80 characters without quotes, backslashes and $", o.name)
 	}
 	if o.registry != "" {

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/propose"
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/scan"
 )
 
@@ -65,7 +65,7 @@ func issueReport(app string, report *scan.Report, partial bool) propose.Report {
 	report.Keep(func(f *scan.Finding) bool { return !f.Settled() })
 	for _, image := range report.Images {
 		for _, f := range image.Findings {
-			if plainID.MatchString(f.ID) {
+			if plainID().MatchString(f.ID) {
 				ids[f.ID] = true
 			}
 		}
@@ -78,7 +78,7 @@ func issueReport(app string, report *scan.Report, partial bool) propose.Report {
 }
 
 // plainID matches the IDs that databases use. Other IDs appear only in the table.
-var plainID = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
+var plainID = lazyregexp.New(`^[0-9A-Za-z._-]+$`)
 
 // answerCommands lists the commands that answer findings, in Markdown. Updates of the
 // package set or a base image fix what these contain. Upstream's releases fix everything
@@ -92,7 +92,7 @@ func answerCommands(app string, report *scan.Report) string {
 	}
 	for _, image := range report.Images {
 		for _, f := range image.Findings {
-			if !plainID.MatchString(f.ID) {
+			if !plainID().MatchString(f.ID) {
 				continue
 			}
 			switch f.Component.Type {

@@ -3,11 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // usageError is a mistake in the command line.
@@ -16,16 +17,16 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 var (
-	exclusiveFlags = regexp.MustCompile(`^if any flags in the group \[.*; \[(.*)\] were all set$`)
-	unknownCommand = regexp.MustCompile(`^(unknown command .*)\n\nDid you mean this\?\n((?:\t.*\n)+)\n*$`)
+	exclusiveFlags = lazyregexp.New(`^if any flags in the group \[.*; \[(.*)\] were all set$`)
+	unknownCommand = lazyregexp.New(`^(unknown command .*)\n\nDid you mean this\?\n((?:\t.*\n)+)\n*$`)
 )
 
 // plainUsage returns cobra's errors on one line, in libre's words.
 func plainUsage(err error) error {
-	if found := exclusiveFlags.FindStringSubmatch(err.Error()); found != nil {
+	if found := exclusiveFlags().FindStringSubmatch(err.Error()); found != nil {
 		return fmt.Errorf("--%s: give one of them, not both", strings.Join(strings.Fields(found[1]), " and --"))
 	}
-	if found := unknownCommand.FindStringSubmatch(err.Error()); found != nil {
+	if found := unknownCommand().FindStringSubmatch(err.Error()); found != nil {
 		return errors.New(found[1] + didYouMean(strings.Fields(found[2])))
 	}
 	return err

@@ -119,7 +119,7 @@ func (d *ComponentDelta) sizeRows(size Size) []Row {
 		return rows
 	}
 	for _, layer := range d.Size.Layers {
-		row := Row{SizeSection, d.Component, string(layer.Change), "layer " + text.Short(cmp.Or(storeHash.ReplaceAllString(layer.By, ""), layer.Digest), mostOfLayer), "", ""}
+		row := Row{SizeSection, d.Component, string(layer.Change), "layer " + text.Short(cmp.Or(storeHash().ReplaceAllString(layer.By, ""), layer.Digest), mostOfLayer), "", ""}
 		switch layer.Change {
 		case Kept:
 			continue

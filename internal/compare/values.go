@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Change is a value that was added, removed or changed.
@@ -127,10 +127,10 @@ func compareElements(path string, from, to []any, changes *[]Change) {
 }
 
 // storeHash matches the hash of a store path, which changes with each build.
-var storeHash = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-`)
+var storeHash = lazyregexp.New(`/nix/store/[0-9a-z]{32}-`)
 
 // withoutHashes replaces the hashes of store paths, so that only their names are compared.
-func withoutHashes(text string) string { return storeHash.ReplaceAllString(text, "/nix/store/…-") }
+func withoutHashes(text string) string { return storeHash().ReplaceAllString(text, "/nix/store/…-") }
 
 // configChanges compares the settings that a container starts with. Hashes of store paths do
 // not count.

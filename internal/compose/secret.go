@@ -2,11 +2,11 @@ package compose
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // secrets are the secrets in SecretsFile.
@@ -15,7 +15,7 @@ type secrets struct {
 	content []byte
 }
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // readSecrets reads SecretsFile. Errors have no values.
 func readSecrets(content []byte) (*secrets, error) {
@@ -28,7 +28,7 @@ func readSecrets(content []byte) (*secrets, error) {
 			continue
 		}
 		name, value, given := strings.Cut(line, "=")
-		if !given || !variableName.MatchString(name) {
+		if !given || !variableName().MatchString(name) {
 			return nil, fmt.Errorf("%s:%d: expected NAME=VALUE", SecretsFile, n)
 		}
 		if err := checkSecret(name, value); err != nil {

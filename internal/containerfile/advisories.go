@@ -2,10 +2,10 @@ package containerfile
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -52,12 +52,12 @@ func (e Engine) Unfixed() []string {
 	return ids
 }
 
-var threeNumbers = regexp.MustCompile(`^(\d+)\.(\d+)(?:\.(\d+))?`)
+var threeNumbers = lazyregexp.New(`^(\d+)\.(\d+)(?:\.(\d+))?`)
 
 // fixedIn compares the version with the first fixed versions of release lines, which are
 // in ascending order.
 func (e Engine) fixedIn(lines [][3]int) bool {
-	m := threeNumbers.FindStringSubmatch(e.Version)
+	m := threeNumbers().FindStringSubmatch(e.Version)
 	if m == nil {
 		return false
 	}

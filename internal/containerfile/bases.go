@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // fetchAll fetches all bases, rewrites the file to use them, and adds them to the named
@@ -63,7 +64,7 @@ func (b *Builder) fetch(engine backend, base Base, o Origin) (_ fetched, pinned 
 	}
 	o.Digest = cmp.Or(ref.digest, o.Digest)
 	pinned = o.Digest != ""
-	if pinned && !digestForm.MatchString(o.Digest) {
+	if pinned && !digestForm().MatchString(o.Digest) {
 		return fetched{}, true, fmt.Errorf("%q is not a digest", o.Digest)
 	}
 	if !pinned {
@@ -78,7 +79,7 @@ func (b *Builder) fetch(engine backend, base Base, o Origin) (_ fetched, pinned 
 	return f, pinned, err
 }
 
-var fetchNoise = regexp.MustCompile(`^(initializing source docker://\S+: |pinging container registry \S+: )+`)
+var fetchNoise = lazyregexp.New(`^(initializing source docker://\S+: |pinging container registry \S+: )+`)
 
 // fetchError names the base that could not be fetched, and the line that uses it.
 func (j *job) fetchError(base Base, pinned bool, err error) error {
@@ -91,6 +92,6 @@ func (j *job) fetchError(base Base, pinned bool, err error) error {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	e.Doing = doing
-	e.Reason = fetchNoise.ReplaceAllString(e.Reason, "")
+	e.Reason = fetchNoise().ReplaceAllString(e.Reason, "")
 	return e
 }

@@ -6,10 +6,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Request is one image to build.
@@ -135,7 +136,7 @@ type fetched struct {
 	shell   []string // of the base's SHELL, if the engine does not apply it
 }
 
-var argName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var argName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // Build builds one image. An error of the engine is an [*Error]. If ctx ends first, the
 // error wraps ctx's, and the engine and its children are gone. Unsupported instructions

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -155,7 +155,7 @@ func (c containers) fromLayout(b Base, o Origin) (digest, id string, err error) 
 	return digest, id, err
 }
 
-var idForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+var idForm = lazyregexp.New(`^[0-9a-f]{64}$`)
 
 // pulled runs a pull, and returns the ID in the last line of its output.
 func (c containers) pulled(doing string, args ...string) (id string, err error) {
@@ -163,7 +163,7 @@ func (c containers) pulled(doing string, args ...string) (id string, err error) 
 	if err != nil {
 		return "", err
 	}
-	if id = lastLineOf(out); !idForm.MatchString(id) {
+	if id = lastLineOf(out); !idForm().MatchString(id) {
 		return "", fmt.Errorf("%s pull printed %q, expected the ID of an image; run the same command again", c.storage.engine.Name, text.Short(id, 100))
 	}
 	return id, nil
@@ -193,7 +193,7 @@ func (c containers) resolve(b Base, r reference) (string, error) {
 		return "", fmt.Errorf("buildah images --json: %w", err)
 	}
 	for _, image := range images {
-		if strings.TrimPrefix(image.ID, "sha256:") == id && digestForm.MatchString(image.Digest) {
+		if strings.TrimPrefix(image.ID, "sha256:") == id && digestForm().MatchString(image.Digest) {
 			return image.Digest, nil
 		}
 	}

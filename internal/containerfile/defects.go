@@ -31,7 +31,7 @@ func Defects(spec *catalog.Spec, source string) []Defect {
 		all = append(all, Defect{Err: fmt.Errorf("argument %s is required: set components.%s.args.%s in apps/%s/default.nix", name, spec.Component, name, spec.App), Fatal: true})
 	}
 	for _, name := range slices.Sorted(maps.Keys(of.Args)) {
-		if !argName.MatchString(name) {
+		if !argName().MatchString(name) {
 			all = append(all, Defect{Err: badArgument(name), Fatal: true})
 		}
 	}

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/text"
 )
@@ -68,7 +68,7 @@ func (d docker) resolve(b Base, r reference) (string, error) {
 		return "", failure("look up "+r.byTag(), d.out, err)
 	}
 	var manifest struct{ Digest string }
-	if err := json.Unmarshal([]byte(out), &manifest); err != nil || !digestForm.MatchString(manifest.Digest) {
+	if err := json.Unmarshal([]byte(out), &manifest); err != nil || !digestForm().MatchString(manifest.Digest) {
 		return "", fmt.Errorf("docker buildx imagetools printed %q, expected a digest", text.Line(out))
 	}
 	return manifest.Digest, nil
@@ -102,7 +102,7 @@ const startDaemon = "start docker's daemon, or set engine: buildah in libre.yaml
 // lostDaemon matches the last error of buildx after its daemon has ended: gRPC's error for a
 // lost connection.
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
-var lostDaemon = regexp.MustCompile(`(?:code = |^)Unavailable\b|grpc: the client connection is closing|Cannot connect to the Docker daemon`)
+var lostDaemon = lazyregexp.New(`(?:code = |^)Unavailable\b|grpc: the client connection is closing|Cannot connect to the Docker daemon`)
 
 // confinement describes how the daemon isolates steps from its machine. It runs them in
 // containers, and libre requests no extra privileges. A vulnerable daemon is an error.
@@ -160,7 +160,7 @@ func (d docker) check(j *job) error {
 		return err
 	}
 	builder, err := query(d.child("buildx", "inspect"), d.out)
-	if err == nil && !ownBuilder.MatchString(builder) {
+	if err == nil && !ownBuilder().MatchString(builder) {
 		return nil
 	}
 	if !strings.Contains(has.storage, "io.containerd.snapshotter") {
@@ -173,7 +173,7 @@ func (d docker) check(j *job) error {
 	return errors.Join(j.unsupported(has.engine())...)
 }
 
-var ownBuilder = regexp.MustCompile(`(?m)^Driver:\s+docker$`)
+var ownBuilder = lazyregexp.New(`(?m)^Driver:\s+docker$`)
 
 func (d docker) build(j *job) error {
 	if err := j.dropProxyArguments(); err != nil {
@@ -192,7 +192,7 @@ func (d docker) build(j *job) error {
 	ch.env = slices.Concat(slices.DeleteFunc(ch.env, isProxy), variables, j.proxy.variables())
 	if err := run(ch, d.out); err != nil {
 		failed := failure("build", d.out, err)
-		if lostDaemon.MatchString(failed.Reason) {
+		if lostDaemon().MatchString(failed.Reason) {
 			failed.Reason = "docker's daemon has ended: " + failed.Reason
 			return &fault.Fault{Err: failed, Fix: startDaemon}
 		}

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/text"
 )
@@ -87,7 +87,7 @@ func Detect(ctx context.Context, choice Choice) (Engine, error) {
 	return Engine{}, &fault.Fault{Err: errors.New("no engine to build Containerfiles" + why), Fix: tools[0].install}
 }
 
-var versionForm = regexp.MustCompile(`(?i)version:? v?(\d+)\.(\d+)[^\s,]*`)
+var versionForm = lazyregexp.New(`(?i)version:? v?(\d+)\.(\d+)[^\s,]*`)
 
 func (t tool) find(ctx context.Context) (Engine, error) {
 	path, err := exec.LookPath(t.name)
@@ -98,7 +98,7 @@ func (t tool) find(ctx context.Context) (Engine, error) {
 	if err != nil {
 		return Engine{}, fmt.Errorf("%s --version: %w", path, err)
 	}
-	m := versionForm.FindStringSubmatch(out)
+	m := versionForm().FindStringSubmatch(out)
 	if m == nil {
 		return Engine{}, fmt.Errorf("%s --version printed %q, expected a version", path, out)
 	}

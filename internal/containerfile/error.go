@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -28,13 +29,13 @@ const noSpace = "no space left on device"
 
 var (
 	// failedStep is the last error of buildah and podman; "error building" before 1.2x.
-	failedStep = regexp.MustCompile(`(?i)building at STEP "(.*)": (?:while running runtime: )?exit status (\d+)$`)
+	failedStep = lazyregexp.New(`(?i)building at STEP "(.*)": (?:while running runtime: )?exit status (\d+)$`)
 	// otherStep is the same for errors without an exit status. The step may contain
 	// quotes and colons, so its end is a guess.
-	otherStep = regexp.MustCompile(`(?i)building at STEP "(.*?)": (.*)$`)
+	otherStep = lazyregexp.New(`(?i)building at STEP "(.*?)": (.*)$`)
 	// failedProcess is the last error of BuildKit.
-	failedProcess = regexp.MustCompile(`process "(.*)" did not complete successfully: exit code: (\d+)`)
-	errorLine     = regexp.MustCompile(`(?i)^(?:time="[^"]*" level=\w+ msg=)?"?(?:error|fatal): *`)
+	failedProcess = lazyregexp.New(`process "(.*)" did not complete successfully: exit code: (\d+)`)
+	errorLine     = lazyregexp.New(`(?i)^(?:time="[^"]*" level=\w+ msg=)?"?(?:error|fatal): *`)
 )
 
 // mostReason is the longest reason, in characters.
@@ -50,18 +51,18 @@ func reason(tail []string, err error) string {
 		}
 	}
 	for i := len(tail) - 1; i >= 0; i-- {
-		for _, form := range []*regexp.Regexp{failedStep, failedProcess} {
+		for _, form := range []*regexp.Regexp{failedStep(), failedProcess()} {
 			if m := form.FindStringSubmatch(tail[i]); m != nil {
 				return fmt.Sprintf("%s: exit status %s", m[1], m[2])
 			}
 		}
-		if m := otherStep.FindStringSubmatch(tail[i]); m != nil {
+		if m := otherStep().FindStringSubmatch(tail[i]); m != nil {
 			return m[1] + ": " + m[2]
 		}
 	}
 	for i := len(tail) - 1; i >= 0; i-- {
-		if errorLine.MatchString(tail[i]) {
-			return strings.TrimPrefix(strings.TrimSuffix(errorLine.ReplaceAllString(tail[i], ""), `"`), "failed to solve: ")
+		if errorLine().MatchString(tail[i]) {
+			return strings.TrimPrefix(strings.TrimSuffix(errorLine().ReplaceAllString(tail[i], ""), `"`), "failed to solve: ")
 		}
 	}
 	for i := len(tail) - 1; i >= 0; i-- {

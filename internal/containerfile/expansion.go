@@ -1,21 +1,22 @@
 package containerfile
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // unportableExpansion matches expansions that some engines do not support. All engines support
 // ${x}, ${x:-word} and ${x:+word}.
 // https://docs.docker.com/reference/dockerfile/#environment-replacement
-var unportableExpansion = regexp.MustCompile(`\$\{\w+[^\w:}]`)
+var unportableExpansion = lazyregexp.New(`\$\{\w+[^\w:}]`)
 
 // expandGlobals replaces the unportable expansions in the arguments before the first FROM with
 // their values.
 func (f *File) expandGlobals(lines []string, values map[string]string) {
 	for _, c := range f.global {
 		text := lines[firstLine(c.Location())-1 : lastLine(c.Location())]
-		if !unportableExpansion.MatchString(strings.Join(text, "\n")) {
+		if !unportableExpansion().MatchString(strings.Join(text, "\n")) {
 			continue
 		}
 		clear(text)
@@ -30,12 +31,12 @@ func (f *File) expandGlobals(lines []string, values map[string]string) {
 }
 
 // plainValue matches values that need no quotes.
-var plainValue = regexp.MustCompile(`^[\w./:@+,-]*$`)
+var plainValue = lazyregexp.New(`^[\w./:@+,-]*$`)
 
 // quoted quotes a value for an instruction.
 func (f *File) quoted(value string) string {
 	switch escape := string(f.escape); {
-	case plainValue.MatchString(value):
+	case plainValue().MatchString(value):
 		return value
 	case !strings.Contains(value, "'"):
 		return "'" + value + "'"

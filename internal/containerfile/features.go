@@ -44,8 +44,8 @@ var features = []feature{
 	{"ADD --keep-git-dir", only(25, 0), keepsGitDir, "or remove it"},
 	{"ADD --unpack", only(28, 3), unpacks, "or unpack it in a RUN"},
 	{"HEALTHCHECK --start-interval", nil, startInterval, "remove it: libre cannot store it in images; --interval and --start-period work"},
-	{"variable expansion with #, % and /", only(26, 0), variables(trimmed), "or set it with ARG"},
-	{"variable expansion with -, + and ? without a colon", only(23, 0), variables(colonless), "or write the colon, as in ${NAME:-word}"},
+	{"variable expansion with #, % and /", only(26, 0), variables(trimmed()), "or set it with ARG"},
+	{"variable expansion with -, + and ? without a colon", only(23, 0), variables(colonless()), "or write the colon, as in ${NAME:-word}"},
 }
 
 // fromContext is for FROM, and linkOfBase for the triggers of a base: the file's own

@@ -11,18 +11,18 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
 // FileName matches the usual names of Containerfiles, without their folder.
-var FileName = regexp.MustCompile(`(?i)^(?:Containerfile|Dockerfile)(?:[._-][\w.-]+)?$|\.(?:Containerfile|Dockerfile)$`)
+var FileName = lazyregexp.New(`(?i)^(?:Containerfile|Dockerfile)(?:[._-][\w.-]+)?$|\.(?:Containerfile|Dockerfile)$`)
 
 // File is a parsed Containerfile.
 type File struct {
@@ -51,7 +51,7 @@ type Arg struct {
 
 // parseErrorPrefix is the prefix of messages of BuildKit's parser; libre writes the line
 // in its own form.
-var parseErrorPrefix = regexp.MustCompile(`^(dockerfile parse error( on)? line \d+: )+`)
+var parseErrorPrefix = lazyregexp.New(`^(dockerfile parse error( on)? line \d+: )+`)
 
 // Parse parses a Containerfile with BuildKit's parser. name is the path for errors, as
 // in "src/Dockerfile:3: unknown instruction: FRM".
@@ -138,7 +138,7 @@ func (f *File) located(err error) error {
 	if errors.As(err, &at) && len(at.Locations) > 0 {
 		line = firstLine(at.Locations[0])
 	}
-	return f.errorf(line, "%s", text.Line(parseErrorPrefix.ReplaceAllString(err.Error(), "")))
+	return f.errorf(line, "%s", text.Line(parseErrorPrefix().ReplaceAllString(err.Error(), "")))
 }
 
 func hasHeredoc(c instructions.Command) bool {

@@ -7,13 +7,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // job is a Request in progress.
@@ -105,7 +106,7 @@ func (j *job) open() error {
 // read opens the Containerfile, and checks what it can before the engine runs.
 func (j *job) read() error {
 	for name := range j.Args {
-		if !argName.MatchString(name) {
+		if !argName().MatchString(name) {
 			return badArgument(name)
 		}
 	}
@@ -237,11 +238,11 @@ func (j *job) locate(err error, at position) error {
 
 // markedLine matches BuildKit's mark of the failed line in the rewritten file. docker
 // copies no mounts, so the file has the same line numbers.
-var markedLine = regexp.MustCompile(`^\s*(\d+) \| >>> `)
+var markedLine = lazyregexp.New(`^\s*(\d+) \| >>> `)
 
 func (j *job) locateByLine(e *Error) {
 	for _, l := range e.Tail {
-		m := markedLine.FindStringSubmatch(l)
+		m := markedLine().FindStringSubmatch(l)
 		if m == nil {
 			continue
 		}

@@ -54,7 +54,7 @@ func findImage(dir, ref, platform string) (layoutImage, error) {
 
 // entry returns the descriptor that ref names.
 func (p layoutImage) entry(ref string) (v1.Descriptor, error) {
-	if digestForm.MatchString(ref) {
+	if digestForm().MatchString(ref) {
 		digest, err := v1.NewHash(ref)
 		if err != nil {
 			return v1.Descriptor{}, err

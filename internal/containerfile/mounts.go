@@ -13,6 +13,7 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -214,14 +215,14 @@ func (m mounted) stages(p *plan) string {
 }
 
 // mountFlags matches RUN with its flags, on any number of lines.
-var mountFlags = regexp.MustCompile("(?is)^\\s*RUN(?:\\s+(?:[\\\\`]\\s*\\n\\s*)*--\\S+)+")
+var mountFlags = lazyregexp.New("(?is)^\\s*RUN(?:\\s+(?:[\\\\`]\\s*\\n\\s*)*--\\S+)+")
 
 // redirect makes the mounting commands use the added stage.
 func (m mounted) redirect(lines []string) bool {
 	name := regexp.MustCompile(`(--mount=\S*\bfrom=)` + regexp.QuoteMeta(m.from) + `(,|\s|$)`)
 	for _, at := range m.lines {
 		text := strings.Join(lines[at[0]-1:at[1]], "\n")
-		flags := mountFlags.FindString(text)
+		flags := mountFlags().FindString(text)
 		changed := name.ReplaceAllString(flags, "${1}"+m.as+"${2}")
 		if changed == flags && !strings.Contains(flags, "from="+m.as) {
 			return false

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	distribution "github.com/distribution/reference"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -20,14 +20,14 @@ type reference struct {
 	digest     string // sha256:…, "" if there is none
 }
 
-var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var digestForm = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
 
 // parseReference parses an image name. It has the grammar and the defaults of
 // https://github.com/distribution/reference/blob/v0.6.0/reference.go
 // The registry is a host name, in any case.
 func parseReference(image string) (reference, error) {
 	rest, digest, pinned := strings.Cut(image, "@")
-	if pinned && !digestForm.MatchString(digest) {
+	if pinned && !digestForm().MatchString(digest) {
 		return reference{}, fmt.Errorf("image name %q: the digest is not sha256 and 64 hexadecimal digits", image)
 	}
 	named, err := distribution.ParseNormalizedNamed(rest)

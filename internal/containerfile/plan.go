@@ -10,6 +10,8 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Use says how a build uses a Containerfile.
@@ -319,7 +321,7 @@ func (r *resolver) expand(s *stage, word string) (string, error) {
 func (r *resolver) checkName(s *stage, name string) error {
 	word := s.BaseName
 	var empty []string
-	for _, m := range argument.FindAllStringSubmatch(word, -1) {
+	for _, m := range argument().FindAllStringSubmatch(word, -1) {
 		if known := cmp.Or(m[1], m[2]); r.env[known] == "" && !slices.Contains(empty, known) {
 			empty = append(empty, known)
 		}
@@ -339,4 +341,4 @@ func (r *resolver) checkName(s *stage, name string) error {
 }
 
 // argument matches an argument in a word: $NAME, ${NAME} or ${NAME:-default}.
-var argument = regexp.MustCompile(`\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))`)
+var argument = lazyregexp.New(`\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))`)

@@ -6,11 +6,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // repository is git's folder. Source archives have none; source.describe adds one.
@@ -18,13 +19,13 @@ const repository = ".git"
 
 var (
 	// gitQuery matches commands that read the repository.
-	gitQuery = regexp.MustCompile(`\bgit\s+(?:-c\s+\S+\s+|--\S+\s+)*(?:describe|rev-parse|rev-list|log|show|status|diff|diff-index|tag|branch|name-rev|symbolic-ref|for-each-ref|ls-files|ls-tree|archive)\b`)
+	gitQuery = lazyregexp.New(`\bgit\s+(?:-c\s+\S+\s+|--\S+\s+)*(?:describe|rev-parse|rev-list|log|show|status|diff|diff-index|tag|branch|name-rev|symbolic-ref|for-each-ref|ls-files|ls-tree|archive)\b`)
 	// createsRepository matches commands that create a repository.
-	createsRepository = regexp.MustCompile(`\bgit\s+(?:-\S+\s+)*(?:clone|init)\b`)
-	runsMake          = regexp.MustCompile(`(?im)(?:^\s*(?:RUN(?:\s+--\S+)*)?|[;&|(]|\[\s*"|\b(?:then|do|else))\s*(?:\w+=\S*\s+)*make(?:$|[\s;&|)"])`)
+	createsRepository = lazyregexp.New(`\bgit\s+(?:-\S+\s+)*(?:clone|init)\b`)
+	runsMake          = lazyregexp.New(`(?im)(?:^\s*(?:RUN(?:\s+--\S+)*)?|[;&|(]|\[\s*"|\b(?:then|do|else))\s*(?:\w+=\S*\s+)*make(?:$|[\s;&|)"])`)
 	// remoteSource matches a remote source of ADD, which may be a repository.
-	remoteSource = regexp.MustCompile(`^(?:[a-z+]+://|git@)`)
-	shellWord    = regexp.MustCompile(`[^\s;&|()<>"'` + "`" + `$]+`)
+	remoteSource = lazyregexp.New(`^(?:[a-z+]+://|git@)`)
+	shellWord    = lazyregexp.New(`[^\s;&|()<>"'` + "`" + `$]+`)
 )
 
 // maxScript is the largest script to search, in bytes.
@@ -47,7 +48,7 @@ func (j *job) missingRepository() []error {
 				}
 			case *instructions.AddCommand:
 				s.files(line, "ADD ", c.SourcePaths)
-				s.ownRepository = s.ownRepository || slices.ContainsFunc(c.SourcePaths, remoteSource.MatchString)
+				s.ownRepository = s.ownRepository || slices.ContainsFunc(c.SourcePaths, remoteSource().MatchString)
 			case *instructions.RunCommand:
 				s.run(line, c)
 			}
@@ -92,7 +93,7 @@ func (s *repositorySearch) run(line int, c *instructions.RunCommand) {
 		}
 	}
 	text := strings.Join(s.file.lines[line-1:min(lastLine(c.Location()), len(s.file.lines))], "\n")
-	s.ownRepository = s.ownRepository || createsRepository.MatchString(text)
+	s.ownRepository = s.ownRepository || createsRepository().MatchString(text)
 	if s.ownRepository {
 		return
 	}
@@ -105,7 +106,7 @@ func (s *repositorySearch) run(line int, c *instructions.RunCommand) {
 		}
 		s.searched[name] = true
 		data, err := os.ReadFile(filepath.Join(s.context, name))
-		if err != nil || createsRepository.Match(data) {
+		if err != nil || createsRepository().Match(data) {
 			continue
 		}
 		if at, what := findGitQuery(string(data), isMakefile(name)); at > 0 {
@@ -126,7 +127,7 @@ func findGitQuery(text string, makefile bool) (line int, what string) {
 		if makefile && strings.HasPrefix(l, "\t") || strings.HasPrefix(strings.TrimSpace(l), "#") {
 			continue
 		}
-		if found := gitQuery.FindString(l); found != "" {
+		if found := gitQuery().FindString(l); found != "" {
 			return i + 1, strings.Join(strings.Fields(found), " ")
 		}
 	}
@@ -153,14 +154,14 @@ func (j *job) scripts(text string) []string {
 		names = append(names, name)
 		return true
 	}
-	if runsMake.MatchString(text) {
+	if runsMake().MatchString(text) {
 		for _, name := range makefiles {
 			if add(name) {
 				break
 			}
 		}
 	}
-	for _, word := range shellWord.FindAllString(text, -1) {
+	for _, word := range shellWord().FindAllString(text, -1) {
 		name := strings.TrimPrefix(path.Clean(word), "/")
 		if strings.HasSuffix(name, ".sh") || strings.HasPrefix(word, "./") {
 			add(name)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // rewrite returns the file for the named engine. It contains only what p's target needs, with
@@ -88,7 +90,7 @@ func (o origin) fromArguments(base func(Base) fetched) string {
 	return base(*o.base).from
 }
 
-var directive = regexp.MustCompile(`^\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=`)
+var directive = lazyregexp.New(`^\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=`)
 
 // sortDirectives removes "# syntax=" and keeps the other parser directives,
 // which must come before anything else.
@@ -99,7 +101,7 @@ func sortDirectives(lines []string) {
 	}
 	n := 0
 	for i, l := range head {
-		m := directive.FindStringSubmatch(l)
+		m := directive().FindStringSubmatch(l)
 		if m == nil {
 			break
 		}

@@ -1,15 +1,16 @@
 package containerfile
 
 import (
-	"regexp"
 	"strconv"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 var (
 	// buildah and podman: "[2/3] STEP 4/9: RUN make"
-	containersStep = regexp.MustCompile(`^(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: (.*)$`)
+	containersStep = lazyregexp.New(`^(?:\[(\d+)/\d+\] )?STEP (\d+)/\d+: (.*)$`)
 	// docker, --progress=plain: "#7 [linux/amd64 build 2/5] RUN make"
-	buildxStep = regexp.MustCompile(`^#\d+ \[((?:[^\]]* )?)(\d+)/(\d+)\] (.*)$`)
+	buildxStep = lazyregexp.New(`^#\d+ \[((?:[^\]]* )?)(\d+)/(\d+)\] (.*)$`)
 )
 
 // steps counts the instructions that an engine starts.
@@ -40,7 +41,7 @@ type position struct{ stage, step int } // stage from 0; step from 1, which is F
 func (s *steps) line(l string) {
 	total := s.total
 	var text string
-	if m := containersStep.FindStringSubmatch(l); m != nil {
+	if m := containersStep().FindStringSubmatch(l); m != nil {
 		stage, _ := strconv.Atoi(m[1])
 		step, _ := strconv.Atoi(m[2])
 		s.last = position{max(stage-1, 0), step}
@@ -49,7 +50,7 @@ func (s *steps) line(l string) {
 		}
 		s.seen[m[1]+" "+m[2]] = true
 		text = m[3]
-	} else if m := buildxStep.FindStringSubmatch(l); m != nil {
+	} else if m := buildxStep().FindStringSubmatch(l); m != nil {
 		if s.seen[m[1]+" "+m[2]] {
 			return
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // The functions of this file report whether an instruction uses a feature of the table.
@@ -60,7 +62,7 @@ func links(c instructions.Command) bool {
 	return false
 }
 
-var octal = regexp.MustCompile(`^[0-7]*$`)
+var octal = lazyregexp.New(`^[0-7]*$`)
 
 func chmodByLetters(c instructions.Command) bool {
 	mode := ""
@@ -70,7 +72,7 @@ func chmodByLetters(c instructions.Command) bool {
 	case *instructions.AddCommand:
 		mode = c.Chmod
 	}
-	return !octal.MatchString(mode) && !strings.Contains(mode, "$")
+	return !octal().MatchString(mode) && !strings.Contains(mode, "$")
 }
 
 func checksum(c instructions.Command) bool {
@@ -78,11 +80,11 @@ func checksum(c instructions.Command) bool {
 	return ok && add.Checksum != ""
 }
 
-var gitSource = regexp.MustCompile(`^(git@|git://|ssh://|https?://.*\.git(#.*)?$)`)
+var gitSource = lazyregexp.New(`^(git@|git://|ssh://|https?://.*\.git(#.*)?$)`)
 
 func addsGit(c instructions.Command) bool {
 	add, ok := c.(*instructions.AddCommand)
-	return ok && slices.ContainsFunc(add.SourcePaths, gitSource.MatchString)
+	return ok && slices.ContainsFunc(add.SourcePaths, gitSource().MatchString)
 }
 
 func keepsGitDir(c instructions.Command) bool {
@@ -101,8 +103,8 @@ func startInterval(c instructions.Command) bool {
 }
 
 var (
-	trimmed   = regexp.MustCompile(`\$\{\w+[#%/]`)
-	colonless = regexp.MustCompile(`\$\{\w+[-+?]`)
+	trimmed   = lazyregexp.New(`\$\{\w+[#%/]`)
+	colonless = lazyregexp.New(`\$\{\w+[-+?]`)
 )
 
 // variables reports whether a word that engines expand has a variable of a form.

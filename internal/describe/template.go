@@ -1,8 +1,9 @@
 package describe
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Part is a part of a need that values can contain, as $(NAME).
@@ -39,12 +40,12 @@ var database = []Part{{"url", true}, {"host", false}, {"port", false}, {"name", 
 // placeholder matches $(NAME) in a template, or $$(, which stands for $(. Kubernetes has the
 // same syntax:
 // https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
-var placeholder = regexp.MustCompile(`\$\$\(|\$\(([A-Za-z][A-Za-z0-9._-]*)\)`)
+var placeholder = lazyregexp.New(`\$\$\(|\$\(([A-Za-z][A-Za-z0-9._-]*)\)`)
 
 // Placeholders lists the names of a template's placeholders, in order.
 func Placeholders(template string) []string {
 	var names []string
-	for _, match := range placeholder.FindAllStringSubmatch(template, -1) {
+	for _, match := range placeholder().FindAllStringSubmatch(template, -1) {
 		if match[1] != "" {
 			names = append(names, match[1])
 		}
@@ -55,7 +56,7 @@ func Placeholders(template string) []string {
 // Expand returns a template with the values of its placeholders. Placeholders that value does
 // not know stay.
 func Expand(template string, value func(name string) (string, bool)) string {
-	return placeholder.ReplaceAllStringFunc(template, func(match string) string {
+	return placeholder().ReplaceAllStringFunc(template, func(match string) string {
 		if match == "$$(" {
 			return "$("
 		}
@@ -69,7 +70,7 @@ func Expand(template string, value func(name string) (string, bool)) string {
 // Replace returns a template in which placeholders are replaced by the templates that value
 // returns. The result is still a template: escaped placeholders stay escaped.
 func Replace(template string, value func(name string) (string, bool)) string {
-	return placeholder.ReplaceAllStringFunc(template, func(match string) string {
+	return placeholder().ReplaceAllStringFunc(template, func(match string) string {
 		if other, known := value(strings.TrimSuffix(strings.TrimPrefix(match, "$("), ")")); known && match != "$$(" {
 			return other
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/anchore/packageurl-go"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/license"
 	"github.com/libresh/libre/internal/sbom"
 )
@@ -28,7 +29,7 @@ type Query struct {
 }
 
 // Vulnerability IDs, as in the databases of OSV: https://ossf.github.io/osv-schema/#id-modified-fields
-var vulnerabilityID = regexp.MustCompile(`(?i)^(CVE-[0-9]{4}-[0-9]{4,}|(GHSA|GO|PYSEC|RUSTSEC|OSV|MAL|DSA|DLA|DTSA|USN|ALPINE|RHSA|GMS|SNYK|TEMP)-[0-9A-Z-]+)$`)
+var vulnerabilityID = lazyregexp.New(`(?i)^(CVE-[0-9]{4}-[0-9]{4,}|(GHSA|GO|PYSEC|RUSTSEC|OSV|MAL|DSA|DLA|DTSA|USN|ALPINE|RHSA|GMS|SNYK|TEMP)-[0-9A-Z-]+)$`)
 
 // ParseQuery reads what to find: the ID of a vulnerability; a package URL, with a range of
 // versions after @; or the name of a component, one of its words, or a pattern of the whole
@@ -37,7 +38,7 @@ func ParseQuery(text string) (Query, error) {
 	switch {
 	case text == "" || !utf8.ValidString(text):
 		return Query{}, fmt.Errorf("cannot find %q: give a name, a package URL or the ID of a vulnerability", text)
-	case vulnerabilityID.MatchString(text):
+	case vulnerabilityID().MatchString(text):
 		id := strings.ToUpper(text)
 		return Query{Vulnerability: id, literal: strings.ToLower(id)}, nil
 	case strings.HasPrefix(text, "pkg:"):
@@ -84,11 +85,11 @@ func parsePURL(text string) (Query, error) {
 	return q, nil
 }
 
-var words = regexp.MustCompile(`[0-9a-z]+`)
+var words = lazyregexp.New(`[0-9a-z]+`)
 
 // longestWord is the longest run of letters and digits, in lower case.
 func longestWord(text string) (longest string) {
-	for _, word := range words.FindAllString(strings.ToLower(text), -1) {
+	for _, word := range words().FindAllString(strings.ToLower(text), -1) {
 		if len(word) > len(longest) {
 			longest = word
 		}

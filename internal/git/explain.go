@@ -2,10 +2,10 @@ package git
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // ErrNoRepository means that a folder is not in a git repository.
@@ -19,23 +19,23 @@ func missing() error { return &fault.Fault{Err: ErrMissing, Fix: "apt-get instal
 var (
 	// Git's message about a repository of another user, up to its end; the folder is
 	// quoted for a shell. https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory
-	dubious = regexp.MustCompile(`(?s)detected dubious ownership in repository at .*?safe\.directory ([^\n]+)`)
+	dubious = lazyregexp.New(`(?s)detected dubious ownership in repository at .*?safe\.directory ([^\n]+)`)
 	// The same from libgit2, which newer versions of Nix use.
-	notOwned = regexp.MustCompile(`repository path '([^'\n]+?)/*' is not owned by current user`)
+	notOwned = lazyregexp.New(`repository path '([^'\n]+?)/*' is not owned by current user`)
 	// The lock of an index or a reference, held or left behind by another git.
-	locked = regexp.MustCompile(`'([^'\n]+\.lock)': File exists`)
+	locked = lazyregexp.New(`'([^'\n]+\.lock)': File exists`)
 )
 
 // Explain finds a known problem in the output of git, or of a program that runs git,
 // and returns it with its fix; nil if there is none.
 func Explain(output string) *fault.Fault {
-	if found := dubious.FindStringSubmatch(output); found != nil {
+	if found := dubious().FindStringSubmatch(output); found != nil {
 		return ownerFault(strings.TrimSpace(found[1]))
 	}
-	if found := notOwned.FindStringSubmatch(output); found != nil {
+	if found := notOwned().FindStringSubmatch(output); found != nil {
 		return ownerFault(quoted(found[1]))
 	}
-	if found := locked.FindStringSubmatch(output); found != nil {
+	if found := locked().FindStringSubmatch(output); found != nil {
 		return &fault.Fault{Err: errors.New("the git repository is locked: " + found[1] + " exists"),
 			Fix: "wait until the other git command ends; if none runs: rm " + quoted(found[1])}
 	}
@@ -70,11 +70,11 @@ func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.err }
 
 // plain matches words that a shell needs no quotes for.
-var plain = regexp.MustCompile(`^[\pL\pN_./:@%+,=-]+$`)
+var plain = lazyregexp.New(`^[\pL\pN_./:@%+,=-]+$`)
 
 // quoted quotes a word for a shell, if it must be.
 func quoted(word string) string {
-	if plain.MatchString(word) {
+	if plain().MatchString(word) {
 		return word
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"

@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // compareJSON finds the first value that differs between two documents whose digests
@@ -89,12 +90,12 @@ func element(list []any, i int) any {
 	return absent{}
 }
 
-var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var plainKey = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // keyPath returns the path of a key as jq writes it: .Env, ["8000/tcp"].
 func keyPath(path, key string) string {
 	switch {
-	case !plainKey.MatchString(key):
+	case !plainKey().MatchString(key):
 		return "[" + strconv.Quote(shortened(key)) + "]"
 	case path == "":
 		return key

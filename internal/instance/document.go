@@ -7,38 +7,39 @@ import (
 	"slices"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 var (
 	// catalogName is a name in a catalogue, and envName a variable: nix/types.nix has both.
-	catalogName = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
-	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	catalogName = lazyregexp.New(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
+	envName     = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	// extensionName is a name of an extension of PostgreSQL: its files have it.
-	extensionName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,62}$`)
+	extensionName = lazyregexp.New(`^[a-z_][a-z0-9_-]{0,62}$`)
 )
 
 // CheckDocument returns an error if a document has a name that cannot become one of a file
 // or an object, or a need of an unknown kind. Evaluation checks them too, but a document may
 // come from a registry.
 func CheckDocument(app *describe.Application) error {
-	if err := checkNames("app", catalogName, map[string]bool{app.Metadata.Name: true}); err != nil {
+	if err := checkNames("app", catalogName(), map[string]bool{app.Metadata.Name: true}); err != nil {
 		return err
 	}
-	if err := checkNames("component", catalogName, app.Spec.Components); err != nil {
+	if err := checkNames("component", catalogName(), app.Spec.Components); err != nil {
 		return err
 	}
-	if err := checkNames("need", catalogName, app.Spec.Needs); err != nil {
+	if err := checkNames("need", catalogName(), app.Spec.Needs); err != nil {
 		return err
 	}
-	if err := checkNames("setting", envName, app.Spec.Config); err != nil {
+	if err := checkNames("setting", envName(), app.Spec.Config); err != nil {
 		return err
 	}
 	for _, component := range app.Spec.Components {
-		if err := checkNames("service", catalogName, component.Services); err != nil {
+		if err := checkNames("service", catalogName(), component.Services); err != nil {
 			return err
 		}
 		for _, service := range component.Services {
-			if err := checkNames("setting", envName, service.Config); err != nil {
+			if err := checkNames("setting", envName(), service.Config); err != nil {
 				return err
 			}
 		}
@@ -69,7 +70,7 @@ func checkNames[V any](what string, form *regexp.Regexp, all map[string]V) error
 
 func checkExtensions(need string, names []string) error {
 	for i, name := range names {
-		if !extensionName.MatchString(name) {
+		if !extensionName().MatchString(name) {
 			return fmt.Errorf("the need %s has the extension %q, expected a name such as pg_trgm", need, name)
 		}
 		if slices.Contains(names[:i], name) {

@@ -4,16 +4,17 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // dnsLabel is a name that all of Kubernetes' objects can have:
 // https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#rfc-1035-label-names
-var dnsLabel = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
+var dnsLabel = lazyregexp.New(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
 
 // hostLabel is a part of a host name: RFC 1123, section 2.1.
-var hostLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+var hostLabel = lazyregexp.New(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 // mostName is the largest length of a name. It leaves room for the names of services in a
 // DNS label of 63 characters.
@@ -37,11 +38,11 @@ func (i *Instance) ObjectName(of string) string {
 	return Shortened(i.Name+"-"+NamePart(of), mostObjectName)
 }
 
-var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+var notInNames = lazyregexp.New(`[^a-z0-9]+`)
 
 // NamePart is a text as part of a DNS label: lower-case letters, digits and hyphens.
 func NamePart(text string) string {
-	return strings.Trim(notInNames.ReplaceAllString(strings.ToLower(text), "-"), "-")
+	return strings.Trim(notInNames().ReplaceAllString(strings.ToLower(text), "-"), "-")
 }
 
 // Shortened is a name of at most so many characters. A longer one ends in its hash.
@@ -57,7 +58,7 @@ func Shortened(name string, most int) string {
 func ShortHash(content []byte) string { return fmt.Sprintf("%x", sha256.Sum256(content))[:8] }
 
 func checkLabel(name string) error {
-	if !dnsLabel.MatchString(name) {
+	if !dnsLabel().MatchString(name) {
 		return fmt.Errorf("%q cannot name an instance: use lower-case letters, digits and hyphens, beginning with a letter", name)
 	}
 	if len(name) > mostName {
@@ -73,7 +74,7 @@ func checkHost(host string) error {
 	labels := strings.Split(host, ".")
 	wrong := len(host) > 253 || strings.Trim(labels[len(labels)-1], "0123456789") == ""
 	for _, part := range labels {
-		wrong = wrong || !hostLabel.MatchString(part)
+		wrong = wrong || !hostLabel().MatchString(part)
 	}
 	if wrong {
 		return fmt.Errorf("--host %q is not a DNS name: give one such as docs.example.org, without https://, port or path", host)

@@ -3,10 +3,11 @@ package instance
 import (
 	"fmt"
 	"math/big"
-	"regexp"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
-var quantity = regexp.MustCompile(`^([0-9]{1,12}(?:\.[0-9]{1,6})?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`)
+var quantity = lazyregexp.New(`^([0-9]{1,12}(?:\.[0-9]{1,6})?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`)
 
 // suffixes of quantities, times a thousand:
 // https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
@@ -31,7 +32,7 @@ func Bytes(text string) (int64, error) {
 
 // Number is a quantity, such as 250m or 1.5Gi.
 func Number(text string) (*big.Rat, error) {
-	parts := quantity.FindStringSubmatch(text)
+	parts := quantity().FindStringSubmatch(text)
 	if parts == nil {
 		return nil, fmt.Errorf("%q is not a quantity, expected one such as 10Mi", text)
 	}

@@ -6,12 +6,12 @@ import (
 	"maps"
 	"net/mail"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Settings returns the settings of a service, by environment variable.
@@ -74,7 +74,7 @@ func (i *Instance) unknown(name string, known map[string]describe.Setting) error
 	return fmt.Errorf("%s has no setting %s%s", i.App.Metadata.Name, name, expected(names))
 }
 
-var duration = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d)?)+$`)
+var duration = lazyregexp.New(`^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d)?)+$`)
 
 // checkValue returns an error if a text is not of a setting's type, or none of its values.
 func checkValue(setting describe.Setting, text string) error {
@@ -103,7 +103,7 @@ func checkValue(setting describe.Setting, text string) error {
 	case "json":
 		wrong = !json.Valid([]byte(text))
 	case "duration":
-		wrong = !duration.MatchString(text)
+		wrong = !duration().MatchString(text)
 	case "file":
 		wrong = !strings.HasPrefix(text, "/")
 	}

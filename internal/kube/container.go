@@ -2,10 +2,10 @@ package kube
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // containerSecurity sets what Pod Security restricted requires of a container, and a read-only
@@ -14,7 +14,7 @@ import (
 var containerSecurity = securityContext{ReadOnlyRootFilesystem: true, Capabilities: capabilities{Drop: []string{"ALL"}}}
 
 // user matches UID or UID:GID.
-var user = regexp.MustCompile(`^([0-9]+)(?::([0-9]+))?$`)
+var user = lazyregexp.New(`^([0-9]+)(?::([0-9]+))?$`)
 
 // podSecurity returns the user and group that a component's pods run as.
 func podSecurity(c describe.Component) (podSecurityContext, error) {
@@ -22,7 +22,7 @@ func podSecurity(c describe.Component) (podSecurityContext, error) {
 	if c.User == "" {
 		return security, nil
 	}
-	ids := user.FindStringSubmatch(c.User)
+	ids := user().FindStringSubmatch(c.User)
 	if ids == nil {
 		return security, fmt.Errorf("%q is not a numeric user: set user to UID or UID:GID in the definition", c.User)
 	}

@@ -1,12 +1,12 @@
 package kube
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // env returns the environment of a service. Parts of needs come from the need's Secret. If a
@@ -51,9 +51,9 @@ func (r *renderer) fromNeed(v instance.Variable) (parts []envVar, needed envVar)
 	return parts, envVar{Name: v.Name, Value: composed(v.Need, value)}
 }
 
-var onePart = regexp.MustCompile(`^\$\([^()]*\)$`)
+var onePart = lazyregexp.New(`^\$\([^()]*\)$`)
 
-func isOnePart(template string) bool { return onePart.MatchString(template) }
+func isOnePart(template string) bool { return onePart().MatchString(template) }
 
 // composed returns a template of a need's parts in the form that Kubernetes expands.
 func composed(need, template string) string {
@@ -66,12 +66,12 @@ func composed(need, template string) string {
 // https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
 func literal(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 
-var reference = regexp.MustCompile(`\$\([A-Za-z_][A-Za-z0-9_]*\)|\$`)
+var reference = lazyregexp.New(`\$\([A-Za-z_][A-Za-z0-9_]*\)|\$`)
 
 // args returns a command in which Kubernetes expands only the service's variables.
 func args(command []string, env []envVar) (all []string) {
 	for _, word := range command {
-		all = append(all, reference.ReplaceAllStringFunc(word, func(match string) string {
+		all = append(all, reference().ReplaceAllStringFunc(word, func(match string) string {
 			if slices.ContainsFunc(env, func(v envVar) bool { return match == "$("+v.Name+")" }) {
 				return match
 			}

@@ -2,11 +2,11 @@ package kube
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/instance"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // addServices writes a Service for each service that listens on ports. A service with public
@@ -46,7 +46,7 @@ func (r *renderer) internalService(s instance.Service) *service {
 
 // ianaName matches valid names of ports: at most 15 characters, and at least one letter (RFC
 // 6335, section 5.1). The length and the letter are checked apart.
-var ianaName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+var ianaName = lazyregexp.New(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // portName returns the name of a container's port.
 func portName(name string, number int) string {
@@ -57,7 +57,7 @@ func portName(name string, number int) string {
 }
 
 func isPortName(name string) bool {
-	return len(name) <= 15 && ianaName.MatchString(name) && strings.Trim(name, "0123456789-") != ""
+	return len(name) <= 15 && ianaName().MatchString(name) && strings.Trim(name, "0123456789-") != ""
 }
 
 // containerPorts returns the ports that a service's pods listen on.

@@ -133,7 +133,7 @@ func TestJobsAreNamedByTheirTemplates(t *testing.T) {
 		}),
 	}
 	for _, name := range names {
-		if len(name) > 63 || !dnsLabel.MatchString(name) {
+		if len(name) > 63 || !dnsLabel().MatchString(name) {
 			t.Errorf("the name %s", name)
 		}
 	}

@@ -4,11 +4,12 @@ package license
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/github/go-spdx/v2/spdxexp"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Check reports why a text is no SPDX license expression. A license is one of SPDX's list,
@@ -68,32 +69,32 @@ func And(expressions ...string) string {
 		return strings.Join(all, "")
 	}
 	for i, expression := range all {
-		if alternative.MatchString(expression) {
+		if alternative().MatchString(expression) {
 			all[i] = "(" + expression + ")"
 		}
 	}
 	return strings.Join(all, " AND ")
 }
 
-var alternative = regexp.MustCompile(`(?i)\bOR\b`)
+var alternative = lazyregexp.New(`(?i)\bOR\b`)
 
 // Refs lists the LicenseRefs of an expression, sorted.
 func Refs(expression string) []string {
-	refs := reference.FindAllString(expression, -1)
+	refs := reference().FindAllString(expression, -1)
 	slices.Sort(refs)
 	return slices.Compact(refs)
 }
 
-var reference = regexp.MustCompile(`(?:DocumentRef-[0-9A-Za-z.-]+:)?LicenseRef-[0-9A-Za-z.-]+`)
+var reference = lazyregexp.New(`(?:DocumentRef-[0-9A-Za-z.-]+:)?LicenseRef-[0-9A-Za-z.-]+`)
 
 // Ref makes a LicenseRef of a license's name that SPDX does not list. space says whose name
 // it is.
 func Ref(space, name string) string {
-	name = strings.Trim(other.ReplaceAllString(name, "-"), "-")
+	name = strings.Trim(other().ReplaceAllString(name, "-"), "-")
 	if name == "" {
 		return ""
 	}
 	return "LicenseRef-" + space + "-" + name
 }
 
-var other = regexp.MustCompile(`[^0-9A-Za-z.]+`)
+var other = lazyregexp.New(`[^0-9A-Za-z.]+`)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -36,7 +36,7 @@ func (f *Findings) containerUses(t *tree, services []service) []containerUse {
 		if s.containerfile == "" || !t.has(s.containerfile) {
 			continue
 		}
-		if forDevelopment.MatchString(use.target) {
+		if forDevelopment().MatchString(use.target) {
 			use.target = ""
 		}
 		at := slices.IndexFunc(uses, func(u containerUse) bool { return u.file == use.file && u.target == use.target })
@@ -49,9 +49,9 @@ func (f *Findings) containerUses(t *tree, services []service) []containerUse {
 	if len(uses) > 0 {
 		return uses
 	}
-	for _, name := range t.find(containerfile.FileName) {
+	for _, name := range t.find(containerfile.FileName()) {
 		switch {
-		case forDevelopment.MatchString(path.Base(name)):
+		case forDevelopment().MatchString(path.Base(name)):
 		case len(uses) == mostContainerfiles:
 			f.lookAt("there are more than %d Containerfiles, the others were left out", mostContainerfiles)
 			return uses
@@ -63,7 +63,7 @@ func (f *Findings) containerUses(t *tree, services []service) []containerUse {
 }
 
 // forDevelopment matches the names of files and stages for development.
-var forDevelopment = regexp.MustCompile(`(?i)(^|[._-])(dev|devel|development|test|tests|testing|ci|lint|debug|dockerignore|containerignore)([._-]|$)`)
+var forDevelopment = lazyregexp.New(`(?i)(^|[._-])(dev|devel|development|test|tests|testing|ci|lint|debug|dockerignore|containerignore)([._-]|$)`)
 
 // addContainerfile adds a component that is built from a Containerfile.
 func (f *Findings) addContainerfile(t *tree, use containerUse) error {
@@ -138,11 +138,11 @@ func componentOf(file string) string {
 // development.
 func (f *Findings) chooseTarget(name string, file *containerfile.File) string {
 	targets := file.Targets()
-	if len(targets) == 0 || !forDevelopment.MatchString(targets[len(targets)-1]) {
+	if len(targets) == 0 || !forDevelopment().MatchString(targets[len(targets)-1]) {
 		return ""
 	}
 	for _, target := range slices.Backward(targets) {
-		if production.MatchString(target) {
+		if production().MatchString(target) {
 			f.guessed("%s: the stage %s, since the last one is %s", text.Name(name), text.Name(target), text.Name(targets[len(targets)-1]))
 			return target
 		}
@@ -150,7 +150,7 @@ func (f *Findings) chooseTarget(name string, file *containerfile.File) string {
 	return ""
 }
 
-var production = regexp.MustCompile(`(?i)(^|[._-])(prod|production|runtime|release|final|runner)([._-]|$)`)
+var production = lazyregexp.New(`(?i)(^|[._-])(prod|production|runtime|release|final|runner)([._-]|$)`)
 
 // arguments are the build arguments without a default, with a value: the version for one of
 // that name, else "".
@@ -164,7 +164,7 @@ func (f *Findings) arguments(file *containerfile.File) (args map[string]string, 
 			continue
 		}
 		args[arg.Name] = ""
-		if version.MatchString(arg.Name) {
+		if version().MatchString(arg.Name) {
 			args[arg.Name] = f.version
 		}
 		missing = append(missing, arg.Name)
@@ -175,7 +175,7 @@ func (f *Findings) arguments(file *containerfile.File) (args map[string]string, 
 	return args, missing
 }
 
-var version = regexp.MustCompile(`(?i)^(app_?|build_?|release_?)?version$`)
+var version = lazyregexp.New(`(?i)^(app_?|build_?|release_?)?version$`)
 
 // contextOf returns the build context: the folder of the file or of the source, whichever
 // has more of the files that are copied.
@@ -258,8 +258,8 @@ func portsOf(config *v1.Config) []port {
 // addContainerConfig adds to the last component, which Nix builds, what the Containerfile at
 // the top of the source says of the same program.
 func (f *Findings) addContainerConfig(t *tree, program string) {
-	for _, name := range t.find(containerfile.FileName) {
-		if path.Dir(name) != "." || forDevelopment.MatchString(name) {
+	for _, name := range t.find(containerfile.FileName()) {
+		if path.Dir(name) != "." || forDevelopment().MatchString(name) {
 			continue
 		}
 		file, err := containerfile.Parse(name, t.read(name))

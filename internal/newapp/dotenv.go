@@ -3,17 +3,17 @@ package newapp
 import (
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
 var (
-	dotenvName   = regexp.MustCompile(`(?i)^\.?env[._-](example|sample|template|dist|defaults?)$|^(example|sample)\.env$`)
-	variableName = regexp.MustCompile(`\A[A-Za-z_][0-9A-Za-z_]*\z`)
-	assignment   = regexp.MustCompile(`^\s*#?\s*(?:export\s+)?([A-Z][0-9A-Z_]+)\s*=\s*(.*?)\s*$`)
+	dotenvName   = lazyregexp.New(`(?i)^\.?env[._-](example|sample|template|dist|defaults?)$|^(example|sample)\.env$`)
+	variableName = lazyregexp.New(`\A[A-Za-z_][0-9A-Za-z_]*\z`)
+	assignment   = lazyregexp.New(`^\s*#?\s*(?:export\s+)?([A-Z][0-9A-Z_]+)\s*=\s*(.*?)\s*$`)
 )
 
 // mostVariables is how many settings are written.
@@ -23,7 +23,7 @@ const mostVariables = 200
 // the Compose file: parts of needs, and settings.
 func (f *Findings) readVariables(t *tree, services []service) {
 	all := map[string]variable{}
-	for _, name := range t.find(dotenvName) {
+	for _, name := range t.find(dotenvName()) {
 		if len(all) > mostVariables || depth(name) > 3 {
 			break
 		}
@@ -36,7 +36,7 @@ func (f *Findings) readVariables(t *tree, services []service) {
 	}
 	for _, s := range services {
 		for name, value := range s.environment {
-			if _, known := all[name]; !known && variableName.MatchString(name) {
+			if _, known := all[name]; !known && variableName().MatchString(name) {
 				all[name] = variable{name: name, value: value}
 			}
 		}
@@ -58,7 +58,7 @@ func readDotenv(content string) []variable {
 	var comment []string
 	for line := range strings.Lines(content) {
 		line = strings.TrimSpace(line)
-		if m := assignment.FindStringSubmatch(line); m != nil {
+		if m := assignment().FindStringSubmatch(line); m != nil {
 			all = append(all, variable{name: m[1], value: unquoted(m[2]), comment: strings.Join(comment, " ")})
 			comment = nil
 		} else if note, found := strings.CutPrefix(line, "#"); found && strings.Trim(note, "#-= ") != "" {
@@ -79,10 +79,10 @@ func unquoted(value string) string {
 }
 
 var (
-	secretName = regexp.MustCompile(`(^|_)(SECRET|PASSWORD|PASS|TOKEN|SALT|CREDENTIALS|PRIVATE|APIKEY|KEY)(_|$)|SECRET`)
-	integer    = regexp.MustCompile(`\A-?[0-9]{1,15}\z`)
-	webAddress = regexp.MustCompile(`\Ahttps?://`)
-	hasLogin   = regexp.MustCompile(`://[^/]*@`)
+	secretName = lazyregexp.New(`(^|_)(SECRET|PASSWORD|PASS|TOKEN|SALT|CREDENTIALS|PRIVATE|APIKEY|KEY)(_|$)|SECRET`)
+	integer    = lazyregexp.New(`\A-?[0-9]{1,15}\z`)
+	webAddress = lazyregexp.New(`\Ahttps?://`)
+	hasLogin   = lazyregexp.New(`://[^/]*@`)
 )
 
 // settingsSet are the settings as a definition has them.
@@ -96,18 +96,18 @@ func (f *Findings) settingsSet() set {
 		}
 		one.add(description, "description")
 		switch value := strings.ToLower(v.value); {
-		case secretName.MatchString(v.name):
+		case secretName().MatchString(v.name):
 			one.add(true, "secret")
 			s.add(one, v.name)
 			continue
 		case value == "true" || value == "false":
 			one.add("boolean", "type")
-		case integer.MatchString(value):
+		case integer().MatchString(value):
 			one.add("integer", "type")
-		case webAddress.MatchString(value):
+		case webAddress().MatchString(value):
 			one.add("url", "type")
 		}
-		if v.value != "" && !strings.Contains(v.value, "$") && !hasLogin.MatchString(v.value) {
+		if v.value != "" && !strings.Contains(v.value, "$") && !hasLogin().MatchString(v.value) {
 			one.add(text.Short(v.value, 200), "example")
 		}
 		s.add(one, v.name)

@@ -6,10 +6,10 @@ package newapp
 import (
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -134,11 +134,11 @@ func (f *Findings) alsoFound(uses []containerUse) {
 	}
 }
 
-var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+var notInNames = lazyregexp.New(`[^a-z0-9]+`)
 
 // nameOf makes a name of a component, a service or a need out of a text.
 func nameOf(outside, otherwise string) string {
-	name := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(text.Clip(outside, 100)), "-"), "-")
+	name := strings.Trim(notInNames().ReplaceAllString(strings.ToLower(text.Clip(outside, 100)), "-"), "-")
 	if name = strings.Trim(text.Clip(name, 40), "-…"); name == "" {
 		return otherwise
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/mod/module"
 
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -66,7 +67,7 @@ func goRoot(t *tree) string {
 		return "."
 	}
 	found := t.find(regexp.MustCompile(`^go\.mod$`))
-	if len(found) != 1 || len(t.find(containerfile.FileName)) > 0 {
+	if len(found) != 1 || len(t.find(containerfile.FileName())) > 0 {
 		return ""
 	}
 	return path.Dir(found[0])
@@ -83,7 +84,7 @@ func mainPackages(t *tree, root string) []string {
 		}
 		source := t.read(name)
 		parsed, err := parser.ParseFile(token.NewFileSet(), "", source, parser.PackageClauseOnly)
-		if err != nil || parsed.Name.Name != "main" || ignoresBuild.Match(source) {
+		if err != nil || parsed.Name.Name != "main" || ignoresBuild().Match(source) {
 			continue
 		}
 		found[folder] = true
@@ -94,7 +95,7 @@ func mainPackages(t *tree, root string) []string {
 }
 
 // ignoresBuild matches files that are no part of their package.
-var ignoresBuild = regexp.MustCompile(`(?m)^//go:build ignore`)
+var ignoresBuild = lazyregexp.New(`(?m)^//go:build ignore`)
 
 // choosePrograms chooses the program to run: that of the module itself, else the one with the
 // app's name or that of a server, else the first.

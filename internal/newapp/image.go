@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -59,7 +59,7 @@ func (s set) has(name string) bool {
 
 // imageReference matches references that need no escape in a Containerfile.
 // https://github.com/distribution/reference/blob/main/reference.go
-var imageReference = regexp.MustCompile(`\A[0-9A-Za-z][0-9A-Za-z._:/@-]*\z`)
+var imageReference = lazyregexp.New(`\A[0-9A-Za-z][0-9A-Za-z._:/@-]*\z`)
 
 // Rebuilt are the findings of an app that is an image, without a source to build.
 func Rebuilt(o Options) (*Findings, error) {
@@ -88,7 +88,7 @@ func imagesOf(services []service) map[string]string {
 func (f *Findings) rebuild(images map[string]string, known *Image) error {
 	for _, name := range slices.Sorted(maps.Keys(images)) {
 		reference := images[name]
-		if !imageReference.MatchString(reference) || len(reference) > 500 {
+		if !imageReference().MatchString(reference) || len(reference) > 500 {
 			return fmt.Errorf("image %s: expected REGISTRY/NAME:TAG", text.Name(reference))
 		}
 		component := f.unused(nameOf(name, "web"))

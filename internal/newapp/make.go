@@ -9,10 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 	"time"
 
 	"github.com/libresh/libre/internal/bump"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/upstream"
 )
@@ -43,12 +43,12 @@ type Made struct {
 	From  string            // what it was made of, to show
 }
 
-var appName = regexp.MustCompile(`\A[a-z0-9]+(?:[._-][a-z0-9]+)*\z`)
+var appName = lazyregexp.New(`\A[a-z0-9]+(?:[._-][a-z0-9]+)*\z`)
 
 // Make looks at a source, and makes a definition of what it finds. Hashes that need a build
 // are empty.
 func (m *Maker) Make(ctx context.Context, r Request) (*Made, error) {
-	if !appName.MatchString(r.Name) || len(r.Name) > 60 {
+	if !appName().MatchString(r.Name) || len(r.Name) > 60 {
 		return nil, fmt.Errorf("name %q, expected lower-case letters and digits, separated by \".\", \"_\" or \"-\"", r.Name)
 	}
 	o := Options{Name: r.Name, Containerfiles: r.Containerfiles}
@@ -129,11 +129,11 @@ func (m *Maker) rebuild(o Options) (*Made, error) {
 	return f.made(o, Source{Kind: "path", Version: o.Version, From: text.Name(o.Image.Reference)}), nil
 }
 
-var versionForm = regexp.MustCompile(`\Av?([0-9][0-9A-Za-z._-]*)\z`)
+var versionForm = lazyregexp.New(`\Av?([0-9][0-9A-Za-z._-]*)\z`)
 
 // usableVersion returns a version from outside, or "" if it is not usable.
 func usableVersion(outside string) string {
-	if m := versionForm.FindStringSubmatch(outside); m != nil && len(outside) < 100 {
+	if m := versionForm().FindStringSubmatch(outside); m != nil && len(outside) < 100 {
 		return m[1]
 	}
 	return ""

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/libresh/libre/internal/text"
 )
@@ -69,17 +70,17 @@ var parts = []struct{ kind, part, names string }{
 	{"livekit", "apiSecret", `LIVEKIT_API_SECRET`},
 }
 
-var partPatterns = func() (all []*regexp.Regexp) {
+var partPatterns = sync.OnceValue(func() (all []*regexp.Regexp) {
 	for _, one := range parts {
 		all = append(all, regexp.MustCompile(`\A(?:`+one.names+`)\z`))
 	}
 	return all
-}()
+})
 
 // place makes a variable part of a need, if its name is known.
 func (f *Findings) place(name string) bool {
 	for i, one := range parts {
-		if !partPatterns[i].MatchString(name) {
+		if !partPatterns()[i].MatchString(name) {
 			continue
 		}
 		kind := one.kind

@@ -2,11 +2,11 @@ package newapp
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/text"
 )
@@ -41,7 +41,7 @@ func (s *set) addText(value string, path ...string) {
 }
 
 var (
-	plainName = regexp.MustCompile(`\A[A-Za-z_][0-9A-Za-z_-]*\z`)
+	plainName = lazyregexp.New(`\A[A-Za-z_][0-9A-Za-z_-]*\z`)
 	keywords  = []string{"assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with"}
 )
 
@@ -49,7 +49,7 @@ var (
 func key(path []string) string {
 	parts := make([]string, len(path))
 	for i, name := range path {
-		if parts[i] = name; !plainName.MatchString(name) || slices.Contains(keywords, name) {
+		if parts[i] = name; !plainName().MatchString(name) || slices.Contains(keywords, name) {
 			parts[i] = quoted(name)
 		}
 	}

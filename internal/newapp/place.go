@@ -7,11 +7,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/upstream"
 )
 
@@ -24,7 +24,7 @@ type place struct {
 }
 
 // release matches what addresses of pages have after that of the repository.
-var release = regexp.MustCompile(`\A(/.+?/[^/]+?)(?:/-)?/(?:tree|releases/tag|releases|src/tag|tags)/(.+)\z`)
+var release = lazyregexp.New(`\A(/.+?/[^/]+?)(?:/-)?/(?:tree|releases/tag|releases|src/tag|tags)/(.+)\z`)
 
 // placeOf reads what --from has: the address of a repository or of a page about one of its
 // tags, or a folder.
@@ -42,7 +42,7 @@ func (m *Maker) placeOf(ctx context.Context, from, name string) (place, error) {
 		return place{}, &fault.Fault{Err: fmt.Errorf("--from %s: the address has a password, which would be in the definition", address.Redacted()), Fix: "write it into ~/.netrc"}
 	}
 	if isWeb {
-		if m := release.FindStringSubmatch(strings.TrimRight(address.Path, "/")); m != nil {
+		if m := release().FindStringSubmatch(strings.TrimRight(address.Path, "/")); m != nil {
 			address.Path, address.RawPath, tag = m[1], "", m[2]
 		}
 		address.RawQuery, address.Fragment = "", ""
@@ -86,7 +86,7 @@ func (m *Maker) placeOfFolder(ctx context.Context, folder, name string) (place, 
 }
 
 // inNix matches paths that Nix reads without quotes.
-var inNix = regexp.MustCompile(`\A\.\.?(?:/[0-9A-Za-z._+-]+)+\z`)
+var inNix = lazyregexp.New(`\A\.\.?(?:/[0-9A-Za-z._+-]+)+\z`)
 
 func (m *Maker) placeInCatalogue(ctx context.Context, folder, name string) (place, error) {
 	path, err := filepath.Rel(filepath.Join(m.Dir, "apps", name), folder)
@@ -96,7 +96,7 @@ func (m *Maker) placeInCatalogue(ctx context.Context, folder, name string) (plac
 	if !strings.HasPrefix(path, "..") {
 		path = "./" + path
 	}
-	if !inNix.MatchString(path) {
+	if !inNix().MatchString(path) {
 		return place{}, fmt.Errorf("%s: expected a path of letters, digits and . _ + - only", folder)
 	}
 	tracked, err := git.Output(ctx, folder, "ls-files", "--", ".")

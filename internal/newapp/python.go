@@ -9,6 +9,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -67,14 +68,14 @@ func (f *Findings) readPython(t *tree) bool {
 	return true
 }
 
-var distribution = regexp.MustCompile(`\A[0-9A-Za-z][0-9A-Za-z._-]*`)
+var distribution = lazyregexp.New(`\A[0-9A-Za-z][0-9A-Za-z._-]*`)
 
 // distributions are the names in requirements, as nixpkgs writes them.
 // https://packaging.python.org/en/latest/specifications/name-normalization/
 func distributions(requirements []string) []string {
 	var names []string
 	for _, requirement := range requirements[:min(len(requirements), 200)] {
-		name := strings.Trim(regexp.MustCompile(`[-_.]+`).ReplaceAllString(strings.ToLower(distribution.FindString(requirement)), "-"), "-")
+		name := strings.Trim(regexp.MustCompile(`[-_.]+`).ReplaceAllString(strings.ToLower(distribution().FindString(requirement)), "-"), "-")
 		if name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}

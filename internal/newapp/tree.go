@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Limits of what is read of a source, which is from outside.
@@ -25,7 +27,7 @@ type tree struct {
 }
 
 // ignoredFolders have no program of the app, or another one's.
-var ignoredFolders = regexp.MustCompile(`(?i)^(\..+|node_modules|vendor|third_party|testdata|tests?|e2e|examples?|samples?|docs?|fixtures)$`)
+var ignoredFolders = lazyregexp.New(`(?i)^(\..+|node_modules|vendor|third_party|testdata|tests?|e2e|examples?|samples?|docs?|fixtures)$`)
 
 // newTree lists a source's files.
 func newTree(files fs.FS) (*tree, error) {
@@ -39,7 +41,7 @@ func newTree(files fs.FS) (*tree, error) {
 		switch {
 		case err != nil:
 			return err
-		case name != "." && entry.IsDir() && (ignoredFolders.MatchString(entry.Name()) || depth(name) > mostDepth):
+		case name != "." && entry.IsDir() && (ignoredFolders().MatchString(entry.Name()) || depth(name) > mostDepth):
 			return fs.SkipDir
 		case entry.Type().IsRegular():
 			t.names = append(t.names, name)

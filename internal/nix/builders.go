@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // remoteBuilds collects what Nix reports of remote builders (builders in nix.conf).
@@ -28,37 +28,37 @@ type unreachable struct {
 type refusal struct{ builder, reason string }
 
 var (
-	cannotBuildOn = regexp.MustCompile(`^cannot build on '([^'\n]+)': (?:error: )?(.*)`)
-	failedOn      = regexp.MustCompile(`(?s)^build of '(/[^'\n]+\.drv)' on '([^'\n]+)' failed: (?:error: )?(.*)`)
-	noneForIt     = regexp.MustCompile(`^Failed to find a machine for remote build!(?s:.*)\nrequired \(system, features\): \(([^,\n]*),`)
-	badMachines   = regexp.MustCompile(`^bad machine specification: (.*)`)
-	connecting    = regexp.MustCompile(`^(?:cannot connect to '[^']*'|cannot open connection to remote store '[^']*'|failed to start SSH connection to '[^']*'): (?:error: )?`)
-	sshLine       = regexp.MustCompile(`^ssh: |^Host key verification failed|: Permission denied \(`)
-	sshPrefix     = regexp.MustCompile(`^(?:ssh: |[^ ]+@[^ ]+: )`)
+	cannotBuildOn = lazyregexp.New(`^cannot build on '([^'\n]+)': (?:error: )?(.*)`)
+	failedOn      = lazyregexp.New(`(?s)^build of '(/[^'\n]+\.drv)' on '([^'\n]+)' failed: (?:error: )?(.*)`)
+	noneForIt     = lazyregexp.New(`^Failed to find a machine for remote build!(?s:.*)\nrequired \(system, features\): \(([^,\n]*),`)
+	badMachines   = lazyregexp.New(`^bad machine specification: (.*)`)
+	connecting    = lazyregexp.New(`^(?:cannot connect to '[^']*'|cannot open connection to remote store '[^']*'|failed to start SSH connection to '[^']*'): (?:error: )?`)
+	sshLine       = lazyregexp.New(`^ssh: |^Host key verification failed|: Permission denied \(`)
+	sshPrefix     = lazyregexp.New(`^(?:ssh: |[^ ]+@[^ ]+: )`)
 )
 
 // read records a message about remote builders, and reports whether it is one.
 func (r *remoteBuilds) read(event LogEvent) bool {
-	if found := cannotBuildOn.FindStringSubmatch(event.Text); found != nil {
+	if found := cannotBuildOn().FindStringSubmatch(event.Text); found != nil {
 		r.add(&unreachable{builder: found[1], reason: r.reason(found[2])})
 		return true
 	}
-	if found := failedOn.FindStringSubmatch(event.Text); found != nil {
+	if found := failedOn().FindStringSubmatch(event.Text); found != nil {
 		r.refuse(found[1], refusal{found[2], strings.TrimSpace(found[3])})
 		return true
 	}
-	if found := badMachines.FindStringSubmatch(event.Text); found != nil {
+	if found := badMachines().FindStringSubmatch(event.Text); found != nil {
 		r.malformed = found[1]
 		return true
 	}
-	if found := noneForIt.FindStringSubmatch(event.Text); found != nil {
+	if found := noneForIt().FindStringSubmatch(event.Text); found != nil {
 		if r.without == nil {
 			r.without = map[string]bool{}
 		}
 		r.without[found[1]] = true
 		return true
 	}
-	if sshLine.MatchString(event.Text) {
+	if sshLine().MatchString(event.Text) {
 		r.ssh = firstLine(event.Text)
 		return true
 	}
@@ -86,11 +86,11 @@ func (r *remoteBuilds) add(u *unreachable) {
 // reason returns why there is no connection. If Nix only says that the connection ended, it
 // returns ssh's message.
 func (r *remoteBuilds) reason(said string) string {
-	said = connecting.ReplaceAllString(said, "")
-	if r.ssh != "" && !sshLine.MatchString(said) {
+	said = connecting().ReplaceAllString(said, "")
+	if r.ssh != "" && !sshLine().MatchString(said) {
 		said = r.ssh
 	}
-	return strings.TrimSuffix(sshPrefix.ReplaceAllString(said, ""), ".")
+	return strings.TrimSuffix(sshPrefix().ReplaceAllString(said, ""), ".")
 }
 
 func (u *unreachable) String() string {
@@ -117,7 +117,7 @@ func login(address string) string {
 // otherSystem explains that a derivation needs a builder with another system, or with other
 // features. It returns false if the message is about something else.
 func (r *remoteBuilds) otherSystem(drv, message string) (string, bool) {
-	required, current := requiredSystem.FindStringSubmatch(message), currentSystem.FindStringSubmatch(message)
+	required, current := requiredSystem().FindStringSubmatch(message), currentSystem().FindStringSubmatch(message)
 	if required == nil || current == nil {
 		return "", false
 	}
@@ -141,8 +141,8 @@ func (r *remoteBuilds) otherSystem(drv, message string) (string, bool) {
 
 // Nix up to 2.29 uses the first form, later versions the second.
 var (
-	requiredSystem = regexp.MustCompile(`(?:^a |Required system: )'([^']+)'`)
-	currentSystem  = regexp.MustCompile(`(?:I am a |Current system: )'([^']+)'`)
+	requiredSystem = lazyregexp.New(`(?:^a |Required system: )'([^']+)'`)
+	currentSystem  = lazyregexp.New(`(?:I am a |Current system: )'([^']+)'`)
 )
 
 // fault returns an error if Nix cannot read the list of builders, and nil otherwise.

@@ -240,7 +240,7 @@ func (c *Catalogue) oneByOne(ctx context.Context, request Request, whole error) 
 	all, err := c.evaluate(ctx, Request{})
 	if err != nil {
 		var failure *Error
-		if errors.As(whole, &failure) && (missingFile.MatchString(failure.Message) || linkLoop.MatchString(failure.Message)) {
+		if errors.As(whole, &failure) && (missingFile().MatchString(failure.Message) || linkLoop().MatchString(failure.Message)) {
 			return nil, &fault.Fault{Doing: failure.Doing, Err: c.explain(ctx, failure, "")}
 		}
 		return nil, whole
@@ -323,16 +323,16 @@ func (c *Catalogue) finish(request Request, from *raw, failures map[string]error
 func inCatalogue(app catalog.App) {
 	for _, position := range app.Positions {
 		if position != nil {
-			position.File = sourcePath.ReplaceAllString(position.File, "")
+			position.File = sourcePath().ReplaceAllString(position.File, "")
 		}
 	}
 	if app.Source != nil && app.Source.Path != "" {
-		app.Source.Path = path.Clean(sourcePath.ReplaceAllString(app.Source.Path+"/", ""))
+		app.Source.Path = path.Clean(sourcePath().ReplaceAllString(app.Source.Path+"/", ""))
 	}
 	for _, changes := range append(slices.Collect(maps.Values(app.VariantChanges)), app.Changes) {
 		for i := range changes {
-			changes[i].Patch = sourcePath.ReplaceAllString(changes[i].Patch, "")
-			changes[i].Add = sourcePath.ReplaceAllString(changes[i].Add, "")
+			changes[i].Patch = sourcePath().ReplaceAllString(changes[i].Patch, "")
+			changes[i].Add = sourcePath().ReplaceAllString(changes[i].Add, "")
 		}
 	}
 }

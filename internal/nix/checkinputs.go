@@ -12,6 +12,7 @@ import (
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // allowedURIs lists prefixes of the URLs that definitions may fetch: remote ones, and the
@@ -29,7 +30,7 @@ func (n *Nix) restrictions() []string {
 }
 
 // localReference matches a flake reference to a local file.
-var localReference = regexp.MustCompile(`^(?:(?:path|file|(?:git|hg|tarball|file|path)\+file):|[/.~])`)
+var localReference = lazyregexp.New(`^(?:(?:path|file|(?:git|hg|tarball|file|path)\+file):|[/.~])`)
 
 // checkInputs refuses inputs that make Nix copy local files to the world-readable store,
 // and, with mustBeLocked, inputs that are not locked, as their content can change. It
@@ -69,7 +70,7 @@ func (n *Nix) checkInputs(ctx context.Context, dir string, replaced []Override, 
 			continue
 		}
 		for _, ref := range input.Places {
-			if localReference.MatchString(ref) && !insideCheckout(dir, ref) {
+			if localReference().MatchString(ref) && !insideCheckout(dir, ref) {
 				return localInput("flake.nix", input.Line, input.Name, ref)
 			}
 		}
@@ -149,7 +150,7 @@ func (r lockedRef) local() string {
 	if r.Type == "path" {
 		return r.Path
 	}
-	if localReference.MatchString(r.URL) {
+	if localReference().MatchString(r.URL) {
 		return r.URL
 	}
 	return ""
@@ -162,7 +163,7 @@ func insideCheckout(dir, reference string) bool {
 	if strings.HasPrefix(filepath.Clean(path), storeFolder) {
 		return true
 	}
-	if filepath.IsAbs(path) || localReference.MatchString(path) && !strings.HasPrefix(path, ".") || strings.Contains(path, "%") {
+	if filepath.IsAbs(path) || localReference().MatchString(path) && !strings.HasPrefix(path, ".") || strings.Contains(path, "%") {
 		return false
 	}
 	top, err := filepath.EvalSymlinks(dir)

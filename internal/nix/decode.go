@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -25,7 +25,7 @@ func decode(doing string, printed []byte, result any) error {
 	if err == nil {
 		return nil
 	}
-	if bad := (*json.SyntaxError)(nil); errors.As(err, &bad) && !notANumber.Match(printed[max(0, bad.Offset-1):]) {
+	if bad := (*json.SyntaxError)(nil); errors.As(err, &bad) && !notANumber().Match(printed[max(0, bad.Offset-1):]) {
 		return &fault.Fault{Doing: doing, Err: notJSON(printed, bad.Offset), Fix: "run the same command again, and check nix with libre doctor"}
 	}
 	message := "a number cannot be written as JSON, because it is infinite"
@@ -37,7 +37,7 @@ func decode(doing string, printed []byte, result any) error {
 }
 
 // notANumber matches the rest of what Nix prints for a number that JSON does not have: inf, -inf, nan.
-var notANumber = regexp.MustCompile(`^(inf|an)\b`)
+var notANumber = lazyregexp.New(`^(inf|an)\b`)
 
 // notJSON explains why the output of a successful nix is not JSON.
 func notJSON(printed []byte, offset int64) error {
@@ -55,7 +55,7 @@ const notUTF8 = "a string is not UTF-8"
 // unwritable matches the error of Nix's JSON library, from 2.1x on, about a string that is not
 // UTF-8.
 // https://json.nlohmann.me/home/exceptions/#jsonexceptiontype_error316
-var unwritable = regexp.MustCompile(`json\.exception\.type_error\.316`)
+var unwritable = lazyregexp.New(`json\.exception\.type_error\.316`)
 
 // attributeName returns an attribute's name from its path in the result of [expression].
 func attributeName(field string) string {

@@ -68,17 +68,17 @@ func (n *Nix) Eval(ctx context.Context, flake Flake, output, apply string, resul
 func (n *Nix) evaluationFailure(ctx context.Context, dir string, err error, log string) error {
 	doing := "evaluating " + dir
 	failure := n.failure(ctx, doing, err, log)
-	if gitFailed.MatchString(log) {
+	if gitFailed().MatchString(log) {
 		// git status reads the settings, the index and the commit.
 		if _, err := git.Output(ctx, dir, "status", "--porcelain", "--untracked-files=no"); err != nil && !errors.Is(err, git.ErrNoRepository) {
 			return fmt.Errorf("%s: %w", doing, err)
 		}
 	}
 	var known *Error
-	if errors.As(failure, &known) && unwritable.MatchString(known.Message) {
+	if errors.As(failure, &known) && unwritable().MatchString(known.Message) {
 		known.Message = notUTF8
 	} else if explained := explain(dir, log); known != nil && explained.message != "" {
-		known.Message, known.Fetch = explained.message, fetchError.MatchString(explained.message)
+		known.Message, known.Fetch = explained.message, fetchError().MatchString(explained.message)
 		if explained.outside {
 			known.output = log
 		}

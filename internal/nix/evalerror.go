@@ -3,10 +3,10 @@ package nix
 import (
 	"errors"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/private"
 	"github.com/libresh/libre/internal/text"
 )
@@ -29,9 +29,9 @@ func withLog(message, log string) string {
 var (
 	// A line that image.nix adds to the trace: a derivation is evaluated where its path
 	// is needed, so no frame of the trace is in the definition that uses it.
-	madeAt  = regexp.MustCompile(`… while making the image \S+, defined at (\S+):(\d+):(\d+)`)
-	ownFile = regexp.MustCompile(`^(?:nix/)?(?:changes|image|mkApp|mkCatalogue|paths|rootfs|schema|source|types)\.nix$`)
-	refused = regexp.MustCompile(`^Package .* refusing to evaluate\.$`)
+	madeAt  = lazyregexp.New(`… while making the image \S+, defined at (\S+):(\d+):(\d+)`)
+	ownFile = lazyregexp.New(`^(?:nix/)?(?:changes|image|mkApp|mkCatalogue|paths|rootfs|schema|source|types)\.nix$`)
+	refused = lazyregexp.New(`^Package .* refusing to evaluate\.$`)
 )
 
 // explanation is the parsed error of an evaluation.
@@ -50,7 +50,7 @@ func explain(dir, log string) explanation {
 	if message == "" {
 		return explanation{}
 	}
-	if gitFailed.MatchString(message) {
+	if gitFailed().MatchString(message) {
 		message += gitFatalLine(log)
 	}
 	before, after := frames(lines[:at]), frames(lines[at:])
@@ -61,7 +61,7 @@ func explain(dir, log string) explanation {
 	for n, frame := range append(after, before...) {
 		file := inFlake(dir, frame)
 		switch {
-		case ownFile.MatchString(fileOf(file)):
+		case ownFile().MatchString(fileOf(file)):
 			if n == 0 { // an error of libre's own code
 				e.message = inFlake(dir, strings.Join(append([]string{message}, messageLines(lines[at+1:])...), "\n"))
 				return e
@@ -81,7 +81,7 @@ func explain(dir, log string) explanation {
 	if position != "" {
 		e.message = position + ": " + e.message
 	}
-	if refused.MatchString(message) {
+	if refused().MatchString(message) {
 		e.message = strings.TrimSuffix(e.message, ".") + "; to allow it, pass a nixpkgs with that config to mkCatalogue in flake.nix"
 	}
 	return e
@@ -90,7 +90,7 @@ func explain(dir, log string) explanation {
 // imagePosition returns the position of an image's definition, and the folder of the
 // catalogue, from the trace; "" if it has none.
 func imagePosition(log string) (position, root string) {
-	found := madeAt.FindStringSubmatch(text.Output(log))
+	found := madeAt().FindStringSubmatch(text.Output(log))
 	if found == nil {
 		return "", ""
 	}
@@ -101,13 +101,13 @@ func imagePosition(log string) (position, root string) {
 // firstError returns the text of the first error, and its line.
 func firstError(lines []string) (string, int) {
 	for i, line := range lines {
-		if found := errorLine.FindStringSubmatch(line); found != nil && strings.TrimSpace(found[1]) != "" {
+		if found := errorLine().FindStringSubmatch(line); found != nil && strings.TrimSpace(found[1]) != "" {
 			return strings.TrimSpace(found[1]), i
 		}
 	}
 	// The text may begin with an empty line.
 	for i := len(lines) - 1; i >= 0; i-- {
-		if !errorLine.MatchString(lines[i]) {
+		if !errorLine().MatchString(lines[i]) {
 			continue
 		}
 		for n, line := range lines[i+1:] {
@@ -123,7 +123,7 @@ func firstError(lines []string) (string, int) {
 func messageLines(lines []string) []string {
 	var text []string
 	for _, line := range lines {
-		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "…") || placeLine.MatchString(line) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "…") || placeLine().MatchString(line) {
 			break
 		}
 		text = append(text, line)
@@ -135,7 +135,7 @@ func messageLines(lines []string) []string {
 func frames(lines []string) []string {
 	var positions []string
 	for _, line := range lines {
-		found := placeLine.FindStringSubmatch(line)
+		found := placeLine().FindStringSubmatch(line)
 		if found == nil || strings.HasPrefix(found[1], "<") || strings.HasPrefix(found[1], "«nix-internal»") {
 			continue
 		}
@@ -147,7 +147,7 @@ func frames(lines []string) []string {
 // inFlake replaces paths in the store, or, from 2.3x on, in the catalogue's folder, by
 // paths in the flake.
 func inFlake(dir, text string) string {
-	return sourcePath.ReplaceAllString(strings.ReplaceAll(text, strings.TrimSuffix(dir, "/")+"/", ""), "")
+	return sourcePath().ReplaceAllString(strings.ReplaceAll(text, strings.TrimSuffix(dir, "/")+"/", ""), "")
 }
 
 func fileOf(position string) string {
@@ -155,12 +155,12 @@ func fileOf(position string) string {
 	return file
 }
 
-var catalogueFile = regexp.MustCompile(`^(?:[^/]+/)*?apps/[^/]+/`)
+var catalogueFile = lazyregexp.New(`^(?:[^/]+/)*?apps/[^/]+/`)
 
 // isCatalogue reports whether a file belongs to a catalogue, which may be in a folder of its
 // repository. It excludes nixpkgs, which has folders named apps too.
 func isCatalogue(file string) bool {
-	return catalogueFile.MatchString(file) && !strings.HasPrefix(file, "pkgs/") && !strings.HasPrefix(file, "/")
+	return catalogueFile().MatchString(file) && !strings.HasPrefix(file, "pkgs/") && !strings.HasPrefix(file, "/")
 }
 
 // keepLog writes an output to a private file, and returns its path; "" if that fails.

@@ -5,20 +5,20 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // The alphabets of types.nix.
 var (
-	nameForm   = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
-	wordForm   = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
-	inStore    = regexp.MustCompile(`^/nix/store/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+(/[^[:cntrl:]]*)?$`)
-	drvInStore = regexp.MustCompile(`^/nix/store/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+\.drv$`)
+	nameForm   = lazyregexp.New(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
+	wordForm   = lazyregexp.New(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
+	inStore    = lazyregexp.New(`^/nix/store/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+(/[^[:cntrl:]]*)?$`)
+	drvInStore = lazyregexp.New(`^/nix/store/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+\.drv$`)
 )
 
 // check refuses values that no definition of mkApp evaluates to. A stranger's flake need not
@@ -40,19 +40,19 @@ func (r *raw) check() error {
 const fixOutput = "make the output libre of flake.nix with mkCatalogue, as libre init writes it"
 
 func checkApp(key string, app catalog.App) error {
-	if !nameForm.MatchString(key) || app.Name != key {
+	if !nameForm().MatchString(key) || app.Name != key {
 		return fmt.Errorf("%q is not the name of an app", key)
 	}
-	if !wordForm.MatchString(app.Version) || app.PackageVersion < 1 {
+	if !wordForm().MatchString(app.Version) || app.PackageVersion < 1 {
 		return fmt.Errorf("%s has the version %q and the package version %d", key, app.Version, app.PackageVersion)
 	}
 	for component := range app.Components {
-		if !nameForm.MatchString(component) {
+		if !nameForm().MatchString(component) {
 			return fmt.Errorf("%q is not the name of a component", component)
 		}
 	}
 	for _, variant := range app.Variants {
-		if !nameForm.MatchString(variant) {
+		if !nameForm().MatchString(variant) {
 			return fmt.Errorf("%q is not the name of a variant", variant)
 		}
 	}
@@ -68,9 +68,9 @@ func checkSpec(spec *catalog.Spec, depth int) error {
 		return errors.New("an image is null")
 	case depth > mostBases:
 		return fmt.Errorf("%s has more than %d bases below each other", spec.ID(), mostBases)
-	case !nameForm.MatchString(spec.App) || !nameForm.MatchString(spec.Component) || !nameForm.MatchString(spec.Variant):
+	case !nameForm().MatchString(spec.App) || !nameForm().MatchString(spec.Component) || !nameForm().MatchString(spec.Variant):
 		return fmt.Errorf("%q is not the name of an image", spec.ID())
-	case !wordForm.MatchString(spec.Version) || spec.PackageVersion < 1:
+	case !wordForm().MatchString(spec.Version) || spec.PackageVersion < 1:
 		return fmt.Errorf("%s has the version %q and the package version %d", spec.ID(), spec.Version, spec.PackageVersion)
 	}
 	all := spec.Content.Derivations()
@@ -79,7 +79,7 @@ func checkSpec(spec *catalog.Spec, depth int) error {
 		all = append(all, file.Fetch)
 	}
 	for _, derivation := range all {
-		if !storePathOnly(derivation.Out) || derivation.Drv != nil && !drvInStore.MatchString(*derivation.Drv) {
+		if !storePathOnly(derivation.Out) || derivation.Drv != nil && !drvInStore().MatchString(*derivation.Drv) {
 			return fmt.Errorf("%s is made of %q, which is not in the Nix store", spec.ID(), derivation.Out)
 		}
 	}
@@ -103,5 +103,5 @@ func checkSpec(spec *catalog.Spec, depth int) error {
 
 // storePathOnly reports whether a path is in the store, even with ".." in it.
 func storePathOnly(in string) bool {
-	return inStore.MatchString(in) && path.Clean(in) == strings.TrimSuffix(in, "/")
+	return inStore().MatchString(in) && path.Clean(in) == strings.TrimSuffix(in, "/")
 }

@@ -110,14 +110,14 @@ func unchangedSource(identity json.RawMessage) string {
 // the SRI hash of its NAR. It runs Nix, because versions of Nix differ in how they apply
 // git attributes.
 func (n *Nix) GitHash(ctx context.Context, url, commit string) (string, error) {
-	if !n.AllowLocalInputs && localReference.MatchString(url) {
+	if !n.AllowLocalInputs && localReference().MatchString(url) {
 		return "", &fault.Fault{Err: fmt.Errorf("the source %q is on this machine: Nix would copy it to the world-readable store", url), Fix: "allow it with --allow-local-inputs"}
 	}
 	expression := fmt.Sprintf("(builtins.fetchTree { type = \"git\"; url = %s; rev = %s; allRefs = true; }).narHash", Quote(url), Quote(commit))
 	evaluate := call{program: "nix", operation: []string{"eval"}, flags: append(n.restrictions(), "--impure", "--raw", "--expr", expression)}
 	doing := "fetching " + commit + " by git"
 	out, err := n.run(ctx, doing, evaluate)
-	if fetcher, _ := n.fetcher(); err != nil && fetcher != nil && overHTTP.MatchString(url) {
+	if fetcher, _ := n.fetcher(); err != nil && fetcher != nil && overHTTP().MatchString(url) {
 		dir, missing := os.MkdirTemp("", "libre-mirror-")
 		if missing != nil {
 			return "", missing

@@ -11,11 +11,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/nix-community/go-nix/pkg/derivation"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Fetcher fetches what needs a login. Neither Nix nor its builds see the login: the result
@@ -67,7 +68,7 @@ func (n *Nix) fetchFailed(ctx context.Context, failures map[string]*BuildFailure
 			if failure.Message == "" {
 				fetched = append(fetched, drv)
 			}
-		} else if len(urls) > 0 && refusedStatus.MatchString(strings.Join(append(failure.Tail, failure.Message), "\n")) {
+		} else if len(urls) > 0 && refusedStatus().MatchString(strings.Join(append(failure.Tail, failure.Message), "\n")) {
 			if hint := fetcher.Hint(urls[0]); hint != "" {
 				failure.Message += ": if it is private, " + hint
 			}
@@ -80,7 +81,7 @@ func (n *Nix) fetchFailed(ctx context.Context, failures map[string]*BuildFailure
 }
 
 // refusedStatus matches the HTTP status that fetchers report for denied access.
-var refusedStatus = regexp.MustCompile(`\b40[134]\b`)
+var refusedStatus = lazyregexp.New(`\b40[134]\b`)
 
 // fetchFixed fetches a URL and adds it to the store, if it has the hash of the fixed
 // output. Otherwise it sets the reason in failure.

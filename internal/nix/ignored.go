@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,6 +16,7 @@ import (
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/file"
 	"github.com/libresh/libre/internal/git"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // UntrackedApps returns the apps of a catalogue that git does not track, so that Nix does
@@ -45,7 +45,7 @@ func untracked(ctx context.Context, dir string) (apps, files []string) {
 		if len(parts) == 3 && parts[2] == "vex.yaml" {
 			continue // libre reads it from the folder, and Nix never does
 		}
-		if len(parts) > 2 && !slices.Contains(apps, parts[1]) && hasDefinition(dir, path.Join("apps", parts[1])) && !leftover.MatchString(file) {
+		if len(parts) > 2 && !slices.Contains(apps, parts[1]) && hasDefinition(dir, path.Join("apps", parts[1])) && !leftover().MatchString(file) {
 			files = append(files, file)
 		}
 	}
@@ -53,7 +53,7 @@ func untracked(ctx context.Context, dir string) (apps, files []string) {
 }
 
 // leftover matches files that editors, patch, git and a killed bump leave behind.
-var leftover = regexp.MustCompile(`(~|\.(swp|swo|tmp|bak|orig|rej))$|(^|/)\.?#[^/]*$|(^|/)\.libre-[0-9]+$`)
+var leftover = lazyregexp.New(`(~|\.(swp|swo|tmp|bak|orig|rej))$|(^|/)\.?#[^/]*$|(^|/)\.libre-[0-9]+$`)
 
 func hasDefinition(dir, folder string) bool {
 	_, err := os.Lstat(filepath.Join(dir, folder, "default.nix"))
@@ -102,7 +102,7 @@ func IgnoredFiles(ctx context.Context, dir string) []string {
 
 // withSubmodules matches a flake that includes its submodules.
 // https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake.html#self-attributes
-var withSubmodules = regexp.MustCompile(`submodules\s*=\s*true`)
+var withSubmodules = lazyregexp.New(`submodules\s*=\s*true`)
 
 // submodules returns the apps that are git submodules.
 func submodules(ctx context.Context, dir string) []string {
@@ -110,7 +110,7 @@ func submodules(ctx context.Context, dir string) []string {
 	if err != nil {
 		return nil
 	}
-	if flake, err := file.ReadOwn(filepath.Join(dir, "flake.nix")); err == nil && withSubmodules.Match(flake) {
+	if flake, err := file.ReadOwn(filepath.Join(dir, "flake.nix")); err == nil && withSubmodules().Match(flake) {
 		return nil
 	}
 	var names []string
@@ -127,14 +127,14 @@ var (
 	// Messages of Nix about a missing file: "getting status of 'X': No such
 	// file or directory", "path 'X' does not exist", "Path 'X' in the repository "Y" is
 	// not tracked by Git."
-	missingFile = regexp.MustCompile(`No such file or directory|does not exist|not tracked by [Gg]it`)
+	missingFile = lazyregexp.New(`No such file or directory|does not exist|not tracked by [Gg]it`)
 	// The file's name in them. The first form is for names with a "'".
-	greedyName = regexp.MustCompile(`'(.+)'`)
-	quotedName = regexp.MustCompile(`'([^']+)'`)
+	greedyName = lazyregexp.New(`'(.+)'`)
+	quotedName = lazyregexp.New(`'([^']+)'`)
 )
 
 // positionPrefix matches a message that begins with FILE:LINE:COLUMN.
-var positionPrefix = regexp.MustCompile(`^(\S+:\d+:\d+): `)
+var positionPrefix = lazyregexp.New(`^(\S+:\d+:\d+): `)
 
 // explain explains the failure of a definition, a path in the catalogue or "" if unknown.
 // If Nix does not find a file, it explains why.
@@ -150,15 +150,15 @@ func (c *Catalogue) explain(ctx context.Context, failure *Error, definition stri
 	if definition != "" && !strings.Contains(explained.Message, path.Dir(definition)) {
 		explained.Message = definition + ": " + explained.Message
 	}
-	if found := positionPrefix.FindStringSubmatch(failure.Message); found != nil {
+	if found := positionPrefix().FindStringSubmatch(failure.Message); found != nil {
 		definition = found[1]
 	}
 	definition = cmp.Or(definition, "a definition")
-	if !missingFile.MatchString(failure.Message) {
+	if !missingFile().MatchString(failure.Message) {
 		return explained
 	}
 	var names []string
-	for _, found := range append(greedyName.FindAllStringSubmatch(failure.Message, -1), quotedName.FindAllStringSubmatch(failure.Message, -1)...) {
+	for _, found := range append(greedyName().FindAllStringSubmatch(failure.Message, -1), quotedName().FindAllStringSubmatch(failure.Message, -1)...) {
 		if filepath.IsLocal(found[1]) && !slices.Contains(names, found[1]) {
 			names = append(names, path.Clean(found[1]))
 		}
@@ -210,12 +210,12 @@ func (c *Catalogue) explainFile(ctx context.Context, definition, name string) er
 }
 
 // linkLoop matches Nix's message about a link to itself, which does not name the link.
-var linkLoop = regexp.MustCompile(`infinite symlink recursion|[Tt]oo many (levels of )?symbolic links`)
+var linkLoop = lazyregexp.New(`infinite symlink recursion|[Tt]oo many (levels of )?symbolic links`)
 
 // linkLoops returns an error that names the links in a folder of the catalogue that point to
 // themselves. It returns nil if the failure is about something else.
 func linkLoops(dir, folder string, failure *Error) *fault.Fault {
-	if !linkLoop.MatchString(failure.Message) {
+	if !linkLoop().MatchString(failure.Message) {
 		return nil
 	}
 	var names []string

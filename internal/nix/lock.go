@@ -9,12 +9,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/atomicfile"
 	"github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -128,8 +128,8 @@ func (c *Catalogue) UpdateLock(ctx context.Context, names []string) error {
 }
 
 var (
-	updatingInput = regexp.MustCompile(`while updating the flake input '([^']*)'`)
-	gitFatal      = regexp.MustCompile(`(?m)^fatal: (.+)$`)
+	updatingInput = lazyregexp.New(`while updating the flake input '([^']*)'`)
+	gitFatal      = lazyregexp.New(`(?m)^fatal: (.+)$`)
 )
 
 // updateLock runs nix to write the lock file. Up to 2.18 `nix flake lock` updates single
@@ -153,11 +153,11 @@ func (n *Nix) updateLock(ctx context.Context, dir string, names []string, replac
 		return nil
 	}
 	doing := "updating flake.lock"
-	if input := updatingInput.FindStringSubmatch(log); input != nil {
+	if input := updatingInput().FindStringSubmatch(log); input != nil {
 		doing = "updating the input " + input[1]
 	}
 	// Nix reports only git's exit code.
-	if fatal := gitFatal.FindStringSubmatch(text.Output(log)); fatal != nil && strings.Contains(lastError(log), "'git'") {
+	if fatal := gitFatal().FindStringSubmatch(text.Output(log)); fatal != nil && strings.Contains(lastError(log), "'git'") {
 		log = "error: " + fatal[1]
 	}
 	return n.failure(ctx, doing, err, log)

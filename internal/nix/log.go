@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -256,9 +257,9 @@ func (l logLine) intField(i int) int64 {
 
 var (
 	// Both prefixes together mark an error that Nix reports as a warning.
-	levelPrefix = regexp.MustCompile(`^(error|warning):\s+(?:error:\s+)?`)
+	levelPrefix = lazyregexp.New(`^(error|warning):\s+(?:error:\s+)?`)
 	// Later versions wrap the error of a build in one of the whole request.
-	requestPrefix = regexp.MustCompile(`^build of '[^'\n]+' failed: (?:error: )?`)
+	requestPrefix = lazyregexp.New(`^build of '[^'\n]+' failed: (?:error: )?`)
 
 	// Nix 2.4 to 2.29; Nix 2.30 and later; a missing platform or feature.
 	ownFailures = []*regexp.Regexp{
@@ -281,7 +282,7 @@ var (
 // warnings with the level of errors, and some output before its logger starts.
 func message(level LogLevel, printed string) (LogEvent, bool) {
 	printed = strings.TrimSpace(text.Output(printed))
-	if m := levelPrefix.FindStringSubmatch(printed); m != nil {
+	if m := levelPrefix().FindStringSubmatch(printed); m != nil {
 		printed = printed[len(m[0]):]
 		switch {
 		case m[1] == "warning":
@@ -292,7 +293,7 @@ func message(level LogLevel, printed string) (LogEvent, bool) {
 	}
 	e := LogEvent{Kind: LogMessage, Level: level, Text: printed}
 	if level == LogError {
-		reason := strings.TrimPrefix(printed, requestPrefix.FindString(printed))
+		reason := strings.TrimPrefix(printed, requestPrefix().FindString(printed))
 		if e.Drv = firstGroup(dependencyFailures, reason); e.Drv == "" {
 			if e.Drv = firstGroup(ownFailures, reason); e.Drv != "" {
 				e.Kind = LogBuildFailed

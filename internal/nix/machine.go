@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 const (
@@ -31,11 +32,11 @@ var machineFaults = []struct {
 }
 
 // inDefinition matches the beginning of a message about a file of the catalogue.
-var inDefinition = regexp.MustCompile(`^(\S*/)?apps/\S+:\d+:\d+: `)
+var inDefinition = lazyregexp.New(`^(\S*/)?apps/\S+:\d+:\d+: `)
 
 // machineFault explains an error of Nix that this machine causes; nil for other errors.
 func machineFault(doing, message string) error {
-	if inDefinition.MatchString(message) {
+	if inDefinition().MatchString(message) {
 		return nil // a definition may throw any text
 	}
 	for _, f := range machineFaults {
@@ -64,21 +65,21 @@ func signalled(doing string, err error) error {
 
 var (
 	// Nix up to 2.29 uses the first form, later versions the second.
-	endedBySignal = regexp.MustCompile(`(?:builder for '[^'\n]*'|[Bb]uilder) failed due to signal (\d+)`)
-	outOfTime     = regexp.MustCompile(`timed out after \d+ seconds(?: of silence)?`)
+	endedBySignal = lazyregexp.New(`(?:builder for '[^'\n]*'|[Bb]uilder) failed due to signal (\d+)`)
+	outOfTime     = lazyregexp.New(`timed out after \d+ seconds(?: of silence)?`)
 	fullDisk      = machineFaults[0].text
 )
 
 // builderEnd explains the failure of a builder that a signal ended, or whose disk was full: the
 // last line of its output does not say so.
 func builderEnd(message string, tail []string) (string, bool) {
-	if found := endedBySignal.FindStringSubmatch(message); found != nil {
+	if found := endedBySignal().FindStringSubmatch(message); found != nil {
 		if found[1] == "9" {
 			return "the builder was killed; " + fixMemory, true
 		}
 		return "the builder ended by signal " + found[1], true
 	}
-	if found := outOfTime.FindString(message); found != "" {
+	if found := outOfTime().FindString(message); found != "" {
 		return "it " + found + "; raise timeout or max-silent-time in nix.conf if it needs longer", true
 	}
 	for _, line := range tail {

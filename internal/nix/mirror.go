@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 
 	"github.com/libresh/libre/internal/git"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Mirror is a local repository that git reads instead of a remote one: Nix fetches sources
@@ -30,7 +30,7 @@ func mirrorSettings(mirrors ...Mirror) []string {
 }
 
 // overHTTP matches URLs for a login with a password or token.
-var overHTTP = regexp.MustCompile(`^https?://`)
+var overHTTP = lazyregexp.New(`^https?://`)
 
 // needsLogin reports whether an evaluation failed because a repository is private, or may be.
 func needsLogin(failure error) bool {
@@ -56,7 +56,7 @@ func (c *Catalogue) mirrored(ctx context.Context, request Request, failure error
 		if source == nil || source.Git == "" {
 			continue
 		}
-		if overHTTP.MatchString(source.Git) && (fetcher.HasLogin(source.Git) || needsLogin(failure)) {
+		if overHTTP().MatchString(source.Git) && (fetcher.HasLogin(source.Git) || needsLogin(failure)) {
 			commits[source.Git] = append(commits[source.Git], source.Rev)
 		} else {
 			others[source.Git] = true

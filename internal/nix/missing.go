@@ -1,9 +1,10 @@
 package nix
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Missing is what Nix will build, and fetch from substituters.
@@ -16,8 +17,8 @@ type Missing struct {
 // Nix prints both lists before it begins: up to 2.3 without a number, from 2.4 on in the
 // singular for one path.
 var (
-	willBuild = regexp.MustCompile(`^(?:these (?:\d+ )?derivations|this derivation) will be built:$`)
-	willFetch = regexp.MustCompile(`^(?:these (?:\d+ )?paths|this path) will be fetched \((\d+(?:\.\d+)? [KMGTPE]?i?B) download, .* unpacked\):$`)
+	willBuild = lazyregexp.New(`^(?:these (?:\d+ )?derivations|this derivation) will be built:$`)
+	willFetch = lazyregexp.New(`^(?:these (?:\d+ )?paths|this path) will be fetched \((\d+(?:\.\d+)? [KMGTPE]?i?B) download, .* unpacked\):$`)
 )
 
 // missingReader collects Missing from messages.
@@ -31,16 +32,16 @@ func (r *missingReader) read(event LogEvent) bool {
 	if event.Kind != LogMessage || event.Level <= LogWarning {
 		return false
 	}
-	if willBuild.MatchString(event.Text) {
+	if willBuild().MatchString(event.Text) {
 		r.list = &r.missing.Build
 		return true
 	}
-	if found := willFetch.FindStringSubmatch(event.Text); found != nil {
+	if found := willFetch().FindStringSubmatch(event.Text); found != nil {
 		r.list = &r.missing.Fetch
 		r.missing.Download = parseSize(found[1])
 		return true
 	}
-	if r.list == nil || storePath.FindString(event.Text) != event.Text {
+	if r.list == nil || storePath().FindString(event.Text) != event.Text {
 		return false
 	}
 	*r.list = append(*r.list, event.Text)

@@ -16,13 +16,13 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/text"
 )
@@ -102,7 +102,7 @@ func (n *Nix) commandLine(c call) []string {
 	return append(line, c.arguments...)
 }
 
-var accessTokens = regexp.MustCompile(`(?m)^\s*(extra-)?access-tokens\s*=.*$`)
+var accessTokens = lazyregexp.New(`(?m)^\s*(extra-)?access-tokens\s*=.*$`)
 
 // command prepares a call. Ctrl-C reaches nix once, and nix ends its builders.
 func (n *Nix) command(ctx context.Context, c call) *exec.Cmd {
@@ -110,7 +110,7 @@ func (n *Nix) command(ctx context.Context, c call) *exec.Cmd {
 	cmd.Env = process.Environment(passed...)
 	if config := os.Getenv("NIX_CONFIG"); c.program == "nix-store" && config != "" {
 		// Builds may read the variable, and need no login.
-		cmd.Env = append(cmd.Env, "NIX_CONFIG="+accessTokens.ReplaceAllString(config, ""))
+		cmd.Env = append(cmd.Env, "NIX_CONFIG="+accessTokens().ReplaceAllString(config, ""))
 	}
 	return cmd
 }
@@ -152,7 +152,7 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 			Fix: "add the key to an agent with ssh-add, or trust the catalogue and its inputs: --allow-local-inputs"}
 	}
 	message := lastError(log)
-	if gitFailed.MatchString(message) {
+	if gitFailed().MatchString(message) {
 		message += gitFatalLine(log)
 	}
 	if ofMachine := cmp.Or(machineFault(doing, message), signalled(doing, err)); ofMachine != nil {
@@ -161,15 +161,15 @@ func (n *Nix) failure(ctx context.Context, doing string, err error, log string) 
 	if message == "" {
 		message = fmt.Sprintf("nix ended with %s and gave no reason; check it with libre doctor", err)
 	}
-	return &Error{Doing: doing, Message: message, Fetch: fetchError.MatchString(message)}
+	return &Error{Doing: doing, Message: message, Fetch: fetchError().MatchString(message)}
 }
 
 var (
-	fetchError = regexp.MustCompile(`unable to download|[Cc]ould(n't| not) resolve|cannot (connect|fetch)|HTTP error|while fetching the input`)
-	errorLine  = regexp.MustCompile(`^\s*error: ?(.*)$`)
-	placeLine  = regexp.MustCompile(`^\s*at (\S+):(\d+):(\d+):?$`)
-	gitFailed  = regexp.MustCompile(`program 'git' failed|Git tree .* failed with exit code`) // the second up to 2.8
-	sourcePath = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-source/|«[^»]*»/`)               // the second from 2.2x on, for lazy trees
+	fetchError = lazyregexp.New(`unable to download|[Cc]ould(n't| not) resolve|cannot (connect|fetch)|HTTP error|while fetching the input`)
+	errorLine  = lazyregexp.New(`^\s*error: ?(.*)$`)
+	placeLine  = lazyregexp.New(`^\s*at (\S+):(\d+):(\d+):?$`)
+	gitFailed  = lazyregexp.New(`program 'git' failed|Git tree .* failed with exit code`) // the second up to 2.8
+	sourcePath = lazyregexp.New(`/nix/store/[0-9a-z]{32}-source/|«[^»]*»/`)               // the second from 2.2x on, for lazy trees
 )
 
 // gitFatalLine returns git's own last line, for a message with only its exit code.
@@ -190,16 +190,16 @@ func lastError(log string) string {
 	lines := strings.Split(text.Output(log), "\n")
 	message, position := "", ""
 	for i, line := range lines {
-		found := errorLine.FindStringSubmatch(line)
+		found := errorLine().FindStringSubmatch(line)
 		if found == nil || strings.TrimSpace(found[1]) == "" {
 			continue
 		}
 		message, position = strings.TrimSpace(found[1]), ""
 		for _, next := range lines[i+1:] {
-			if errorLine.MatchString(next) {
+			if errorLine().MatchString(next) {
 				break
 			}
-			if at := placeLine.FindStringSubmatch(next); at != nil {
+			if at := placeLine().FindStringSubmatch(next); at != nil {
 				position = strings.Join(at[1:], ":")
 				break
 			}
@@ -208,7 +208,7 @@ func lastError(log string) string {
 	if position != "" && strings.Contains(position, "/apps/") {
 		message = position + ": " + message
 	}
-	return sourcePath.ReplaceAllString(message, "")
+	return sourcePath().ReplaceAllString(message, "")
 }
 
 // Version returns the output of `nix --version`, such as "nix (Nix) 2.8.0". It is cached for a

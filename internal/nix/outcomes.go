@@ -12,11 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/private"
 	"github.com/libresh/libre/internal/text"
 )
@@ -100,7 +100,7 @@ func (n *Nix) saveOutcome(ctx context.Context, e *evaluation, flake Flake, print
 		return
 	}
 	present := []string{}
-	for _, path := range slices.Compact(slices.Sorted(slices.Values(storePath.FindAllString(string(printed), -1)))) {
+	for _, path := range slices.Compact(slices.Sorted(slices.Values(storePath().FindAllString(string(printed), -1)))) {
 		if exists(path) {
 			present = append(present, path)
 		}
@@ -140,21 +140,21 @@ func (n *Nix) pruneOutcomes() {
 }
 
 var (
-	storePath  = regexp.MustCompile(`/nix/store/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+`)
-	lockChange = regexp.MustCompile(`(?m)^• (Added|Updated|Removed) input '([^']+)'`)
+	storePath  = lazyregexp.New(`/nix/store/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+`)
+	lockChange = lazyregexp.New(`(?m)^• (Added|Updated|Removed) input '([^']+)'`)
 )
 
 // locked reports whether nix, according to its log, would have changed nothing in the
 // lock file but the overridden inputs.
 func locked(log string, overrides []Override) bool {
 	log = text.Output(log)
-	return !strings.Contains(log, "lock file") || lockChange.MatchString(log) && len(lockChanges(log, overrides)) == 0
+	return !strings.Contains(log, "lock file") || lockChange().MatchString(log) && len(lockChanges(log, overrides)) == 0
 }
 
 // lockChanges returns the changes that nix would have made to the lock file, each as
 // "Added" and the input's name, such as x/y, without the overridden inputs.
 func lockChanges(log string, overrides []Override) (changes [][2]string) {
-	for _, change := range lockChange.FindAllStringSubmatch(text.Output(log), -1) {
+	for _, change := range lockChange().FindAllStringSubmatch(text.Output(log), -1) {
 		top, _, _ := strings.Cut(change[2], "/")
 		if !slices.ContainsFunc(overrides, func(o Override) bool { return o.Input == top }) {
 			changes = append(changes, [2]string{change[1], change[2]})

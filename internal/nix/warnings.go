@@ -1,40 +1,40 @@
 package nix
 
 import (
-	"regexp"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
 // warn reports a warning of Nix, each kind once: Nix repeats the warning about an
 // unreachable cache for every path and attempt.
 func (n *Nix) warn(text string) {
-	if n.Warn == nil || ownWarning.MatchString(text) {
+	if n.Warn == nil || ownWarning().MatchString(text) {
 		return
 	}
-	line := attempt.ReplaceAllString(firstLine(text), "")
-	if _, known := n.warned.LoadOrStore(storeName.ReplaceAllString(line, ""), true); !known {
+	line := attempt().ReplaceAllString(firstLine(text), "")
+	if _, known := n.warned.LoadOrStore(storeName().ReplaceAllString(line, ""), true); !known {
 		n.Warn(line)
 	}
 }
 
 var (
-	attempt = regexp.MustCompile(`; retrying in \d+ ms.*$`)
+	attempt = lazyregexp.New(`; retrying in \d+ ms.*$`)
 	// A path in the store, or its name at a binary cache.
-	storeName = regexp.MustCompile(`[0-9a-df-np-sv-z]{32}[0-9A-Za-z+._?=-]*`)
+	storeName = lazyregexp.New(`[0-9a-df-np-sv-z]{32}[0-9A-Za-z+._?=-]*`)
 	// Warnings that libre itself causes: overridden inputs, and options that a daemon
 	// accepts only from trusted users.
-	ownWarning = regexp.MustCompile(`^(not writing modified lock file|updating lock file|creating lock file|input 'libre' has an override for a non-existent input|` +
+	ownWarning = lazyregexp.New(`^(not writing modified lock file|updating lock file|creating lock file|input 'libre' has an override for a non-existent input|` +
 		`ignoring the (user|client)-specified setting '(system|warn-dirty|accept-flake-config|build-users-group|connect-timeout|download-attempts|builders-use-substitutes)')`)
 )
 
-var warningLine = regexp.MustCompile(`^(?:trace: )?(?:evaluation )?warning: (.*)$`)
+var warningLine = lazyregexp.New(`^(?:trace: )?(?:evaluation )?warning: (.*)$`)
 
 // warnings reports the warnings in the output of a command.
 func (n *Nix) warnings(log string) {
 	for line := range strings.Lines(text.Output(log)) {
-		if found := warningLine.FindStringSubmatch(strings.TrimRight(line, "\n")); found != nil {
+		if found := warningLine().FindStringSubmatch(strings.TrimRight(line, "\n")); found != nil {
 			n.warn(strings.TrimPrefix(found[1], "error: "))
 		}
 	}

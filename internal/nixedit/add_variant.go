@@ -3,10 +3,10 @@ package nixedit
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // AddVariant adds the variant `variants.NAME = app: patchSource app [ ];` to the set that has
@@ -23,21 +23,21 @@ const (
 )
 
 var (
-	nixName     = regexp.MustCompile(`\A[a-z_][0-9a-z_-]*\z`)
-	variantName = regexp.MustCompile(`\A[0-9a-z]+(?:[_-][0-9a-z]+)*\z`)
+	nixName     = lazyregexp.New(`\A[a-z_][0-9a-z_-]*\z`)
+	variantName = lazyregexp.New(`\A[0-9a-z]+(?:[_-][0-9a-z]+)*\z`)
 	nixKeywords = []string{"assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with"}
 )
 
 // name returns the variant's name as Nix reads it.
 func (v AddVariant) name() string {
-	if !nixName.MatchString(v.Name) || slices.Contains(nixKeywords, v.Name) {
+	if !nixName().MatchString(v.Name) || slices.Contains(nixKeywords, v.Name) {
 		return `"` + v.Name + `"`
 	}
 	return v.Name
 }
 
 func (v AddVariant) splices(f *file) ([]splice, error) {
-	if !variantName.MatchString(v.Name) {
+	if !variantName().MatchString(v.Name) {
 		return nil, fmt.Errorf("variant %s: expected a name of 0-9 a-z, with single _ or - between them", quote(v.Name))
 	}
 	b, err := f.binding(v.Attribute)
@@ -110,7 +110,7 @@ func (f *file) argument(at catalog.Position, scopes []scope, byHand string) ([]s
 // is true, or behind the other binding if that shares its line.
 func (f *file) bindingBelow(b *binding, text string, apart bool) splice {
 	indent, alone := f.indentOf(b.from)
-	rest := restOfLine.FindSubmatch(f.src[b.to:])
+	rest := restOfLine().FindSubmatch(f.src[b.to:])
 	if !alone || rest == nil {
 		return splice{from: b.to, to: b.to, text: " " + text}
 	}

@@ -1,9 +1,8 @@
 package nixedit
 
 import (
-	"regexp"
-
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // HashLiteral is an attribute whose value is a literal with a hash.
@@ -14,8 +13,8 @@ type HashLiteral struct {
 }
 
 var (
-	sri      = regexp.MustCompile(`\Asha(?:256|512)-[0-9A-Za-z+/]+={0,2}\z`)
-	hashName = regexp.MustCompile(`(?:\A|\.)(?:hash|sha256|[0-9A-Za-z_-]*Hash)\z`)
+	sri      = lazyregexp.New(`\Asha(?:256|512)-[0-9A-Za-z+/]+={0,2}\z`)
+	hashName = lazyregexp.New(`(?:\A|\.)(?:hash|sha256|[0-9A-Za-z_-]*Hash)\z`)
 )
 
 // Hashes lists the hashes in a file: literals that are an SRI hash, and empty literals whose
@@ -31,7 +30,7 @@ func Hashes(name string, src []byte) ([]HashLiteral, error) {
 			continue
 		}
 		text := f.value(b.value)
-		if sri.MatchString(text) || text == "" && hashName.MatchString(b.name()) {
+		if sri().MatchString(text) || text == "" && hashName().MatchString(b.name()) {
 			all = append(all, HashLiteral{Attribute{b.name(), f.position(b.path[0].from)}, text, f.position(b.value.from)})
 		}
 	}

@@ -3,8 +3,9 @@ package nixedit
 import (
 	"bytes"
 	"path"
-	"regexp"
 	"slices"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // DropPatch removes one patch from an attribute that is a list in brackets, such as ./a.patch
@@ -89,13 +90,13 @@ func (f *file) isPatch(n *node, patch string) bool {
 	})
 }
 
-var spaceAfter = regexp.MustCompile(`\A[ \t]*(?:\r\n|\n|\r)`)
+var spaceAfter = lazyregexp.New(`\A[ \t]*(?:\r\n|\n|\r)`)
 
 // withSpace returns the range of an item with the space before it, or with its line if nothing
 // else is on it.
 func (f *file) withSpace(n *node) (from, to int) {
 	from = len(bytes.TrimRight(f.src[:n.from], " \t"))
-	if after := spaceAfter.Find(f.src[n.to:]); after != nil && slices.Contains(f.lines, from) {
+	if after := spaceAfter().Find(f.src[n.to:]); after != nil && slices.Contains(f.lines, from) {
 		return from, n.to + len(after)
 	}
 	return from, n.to

@@ -3,9 +3,10 @@ package nixedit
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Patch is a patch in a definition's list, safe to write into a Nix file:
@@ -13,21 +14,21 @@ import (
 type Patch struct{ attributes []string }
 
 var (
-	patchFile   = regexp.MustCompile(`\A\.\.?(?:/[0-9A-Za-z._+-]+)+\z`)
-	advisory    = regexp.MustCompile(`\A[A-Z][0-9A-Za-z]*(?:-[0-9A-Za-z]+)+\z`)
-	patchOrigin = regexp.MustCompile(`\Ahttps?://[0-9A-Za-z.:-]+(?:/[0-9A-Za-z._~:/?#@!&()*+,;=%-]*)?\z`)
+	patchFile   = lazyregexp.New(`\A\.\.?(?:/[0-9A-Za-z._+-]+)+\z`)
+	advisory    = lazyregexp.New(`\A[A-Z][0-9A-Za-z]*(?:-[0-9A-Za-z]+)+\z`)
+	patchOrigin = lazyregexp.New(`\Ahttps?://[0-9A-Za-z.:-]+(?:/[0-9A-Za-z._~:/?#@!&()*+,;=%-]*)?\z`)
 )
 
 // NewPatch makes the entry of a patch. file is its path from the folder of the Nix file, such
 // as ./patches/CVE-2026-1234.patch. fixes are IDs of vulnerabilities. origin is the URL that it
 // comes from, or "" for none.
 func NewPatch(file string, fixes []string, origin string) (Patch, error) {
-	if !patchFile.MatchString(file) {
+	if !patchFile().MatchString(file) {
 		return Patch{}, fmt.Errorf("file %s: expected a path like ./patches/CVE-2026-1234.patch of 0-9 A-Z a-z . _ + -", quote(file))
 	}
 	attributes := []string{"file = " + file + ";"}
 	for i, id := range fixes {
-		if !advisory.MatchString(id) || len(id) >= 100 {
+		if !advisory().MatchString(id) || len(id) >= 100 {
 			return Patch{}, fmt.Errorf("vulnerability %s: expected an ID like CVE-2026-1234", quote(id))
 		}
 		if i == 0 {
@@ -39,7 +40,7 @@ func NewPatch(file string, fixes []string, origin string) (Patch, error) {
 		attributes[1] = "fixes = [" + attributes[1] + " ];"
 	}
 	if origin != "" {
-		if !patchOrigin.MatchString(origin) || len(origin) > 1000 {
+		if !patchOrigin().MatchString(origin) || len(origin) > 1000 {
 			return Patch{}, fmt.Errorf("origin %s: expected a URL without spaces, quotes and $", quote(origin))
 		}
 		attributes = append(attributes, `origin = "`+origin+`";`)
@@ -147,7 +148,7 @@ func (p CreatePatches) splices(f *file) ([]splice, error) {
 		}
 	}
 	indent, alone := f.indentOf(b.from)
-	rest := restOfLine.FindSubmatch(f.src[b.to:])
+	rest := restOfLine().FindSubmatch(f.src[b.to:])
 	if !alone || rest == nil {
 		return []splice{{from: b.to, to: b.to, text: fmt.Sprintf(" patches = [ %s ];", p.Patch)}}, nil
 	}

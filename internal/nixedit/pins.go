@@ -3,9 +3,10 @@ package nixedit
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // AddPins adds missing pins to a component, whose value must be a { … }: to its set `bases`,
@@ -18,7 +19,7 @@ type AddPins struct {
 
 // baseName matches an image reference. Such a reference needs no escapes.
 // https://github.com/distribution/reference/blob/main/reference.go
-var baseName = regexp.MustCompile(`\A[0-9A-Za-z][0-9A-Za-z._:/@-]*\z`)
+var baseName = lazyregexp.New(`\A[0-9A-Za-z][0-9A-Za-z._:/@-]*\z`)
 
 const bases = "bases"
 
@@ -56,10 +57,10 @@ func (p AddPins) splices(f *file) ([]splice, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Digests)) {
-		if !baseName.MatchString(name) || len(name) > 500 {
+		if !baseName().MatchString(name) || len(name) > 500 {
 			return refuse("has a base with the name %s", quote(name))
 		}
-		if !digest.MatchString(p.Digests[name].text) {
+		if !digest().MatchString(p.Digests[name].text) {
 			return refuse("has no digest for %s", name)
 		}
 		if pinned(component, set, name) {
@@ -128,24 +129,24 @@ func (p AddPins) insertion(f *file, component, set *node, dotted bool) splice {
 }
 
 var (
-	restOfLine = regexp.MustCompile(`\A[ \t]*(?:#[^\r\n]*)?(\r\n|\n|\r)`)
-	blankLines = regexp.MustCompile(`\A(?:[ \t]*(?:\r\n|\n|\r))*`)
-	indentOf   = regexp.MustCompile(`\A[ \t]*`)
+	restOfLine = lazyregexp.New(`\A[ \t]*(?:#[^\r\n]*)?(\r\n|\n|\r)`)
+	blankLines = lazyregexp.New(`\A(?:[ \t]*(?:\r\n|\n|\r))*`)
+	indentOf   = lazyregexp.New(`\A[ \t]*`)
 )
 
 // below returns the place for a line below a brace: the end of the brace's line if only a
 // comment follows, with the line end and indentation of the next line. Otherwise it returns the
 // place right after the brace, and no line end.
 func (f *file) below(brace int) (at int, lineEnd, indent string) {
-	rest := restOfLine.FindSubmatch(f.src[brace+1:])
+	rest := restOfLine().FindSubmatch(f.src[brace+1:])
 	if rest == nil {
 		return brace + 1, "", ""
 	}
 	lineEnd = string(rest[1])
 	at = brace + 1 + len(rest[0]) - len(lineEnd)
 	next := f.src[at+len(lineEnd):]
-	next = next[len(blankLines.Find(next)):]
-	indent = string(indentOf.Find(next))
+	next = next[len(blankLines().Find(next)):]
+	indent = string(indentOf().Find(next))
 	if strings.HasPrefix(string(next[len(indent):]), "}") {
 		if strings.HasSuffix(indent, "\t") {
 			indent += "\t"

@@ -16,7 +16,7 @@ func (r RenamePin) splices(f *file) ([]splice, error) {
 	refuse := func(why string) ([]splice, error) { return nil, &Refusal{r.At, r.Path + " " + why} }
 	last := b.path[len(b.path)-1]
 	switch {
-	case !baseName.MatchString(r.Name) || len(r.Name) > 500:
+	case !baseName().MatchString(r.Name) || len(r.Name) > 500:
 		return refuse("cannot be named " + quote(r.Name) + ": rename it by hand")
 	case b.value == nil:
 		return refuse("is inherited: rename it by hand")

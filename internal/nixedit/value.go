@@ -3,10 +3,11 @@ package nixedit
 import (
 	"encoding/base64"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Value is a value that is safe to write into a Nix file. Only the functions below make one.
@@ -20,10 +21,10 @@ type Value struct {
 func (v Value) String() string { return v.text }
 
 var (
-	version = regexp.MustCompile(`\A[0-9A-Za-z._-]+\z`)
-	digest  = regexp.MustCompile(`\Asha256:[0-9a-f]{64}\z`)
-	image   = regexp.MustCompile(`\A[0-9A-Za-z][0-9A-Za-z._-]*(?:/[0-9A-Za-z][0-9A-Za-z._-]*){1,2}\z`)
-	date    = regexp.MustCompile(`\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z`)
+	version = lazyregexp.New(`\A[0-9A-Za-z._-]+\z`)
+	digest  = lazyregexp.New(`\Asha256:[0-9a-f]{64}\z`)
+	image   = lazyregexp.New(`\A[0-9A-Za-z][0-9A-Za-z._-]*(?:/[0-9A-Za-z][0-9A-Za-z._-]*){1,2}\z`)
+	date    = lazyregexp.New(`\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z`)
 )
 
 // maxVersion is the greatest length of an OCI tag.
@@ -32,7 +33,7 @@ const maxVersion = 128
 
 // Version returns the value of a version, tag or commit.
 func Version(text string) (Value, error) {
-	if !version.MatchString(text) || len(text) > maxVersion {
+	if !version().MatchString(text) || len(text) > maxVersion {
 		return Value{}, fmt.Errorf("version %s: expected at most %d of 0-9 A-Z a-z . _ -", quote(text), maxVersion)
 	}
 	return Value{text: text, valid: true}, nil
@@ -55,7 +56,7 @@ func Hash(text string) (Value, error) {
 
 // Digest returns the value of an OCI digest: sha256: and 64 hexadecimal digits.
 func Digest(text string) (Value, error) {
-	if !digest.MatchString(text) {
+	if !digest().MatchString(text) {
 		return Value{}, fmt.Errorf("digest %s: expected one like sha256:…", quote(text))
 	}
 	return Value{text: text, valid: true}, nil
@@ -63,7 +64,7 @@ func Digest(text string) (Value, error) {
 
 // Image returns the value of an image of the catalogue: app/component or app/component/variant.
 func Image(text string) (Value, error) {
-	if !image.MatchString(text) {
+	if !image().MatchString(text) {
 		return Value{}, fmt.Errorf("image %s: expected app/component or app/component/variant", quote(text))
 	}
 	return Value{text: text, valid: true}, nil
@@ -71,7 +72,7 @@ func Image(text string) (Value, error) {
 
 // Date returns the value of a day, YYYY-MM-DD.
 func Date(text string) (Value, error) {
-	if _, err := time.Parse(time.DateOnly, text); err != nil || !date.MatchString(text) {
+	if _, err := time.Parse(time.DateOnly, text); err != nil || !date().MatchString(text) {
 		return Value{}, fmt.Errorf("date %s: expected YYYY-MM-DD", quote(text))
 	}
 	return Value{text: text, valid: true}, nil

@@ -7,11 +7,11 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/upstream"
 	"github.com/libresh/libre/internal/web"
@@ -34,15 +34,15 @@ func ParsePlace(argument string) Place {
 	if strings.Contains(argument, "://") {
 		return Place{URL: argument}
 	}
-	if _, err := os.Stat(argument); err != nil && commitDigits.MatchString(argument) {
+	if _, err := os.Stat(argument); err != nil && commitDigits().MatchString(argument) {
 		return Place{Commit: argument}
 	}
 	return Place{File: argument}
 }
 
 var (
-	commitDigits = regexp.MustCompile(`\A[0-9a-f]{7,40}\z`)
-	fewDigits    = regexp.MustCompile(`\A[0-9a-f]{1,6}\z`)
+	commitDigits = lazyregexp.New(`\A[0-9a-f]{7,40}\z`)
+	fewDigits    = lazyregexp.New(`\A[0-9a-f]{1,6}\z`)
 )
 
 func (p Place) String() string {
@@ -82,7 +82,7 @@ func (f fetcher) fetch(ctx context.Context) (*Patch, error) {
 	content, err := file.Read(f.from.File)
 	var wrong *os.PathError
 	switch {
-	case errors.Is(err, os.ErrNotExist) && fewDigits.MatchString(f.from.File):
+	case errors.Is(err, os.ErrNotExist) && fewDigits().MatchString(f.from.File):
 		return nil, &fault.Fault{Err: errors.New("no such file, and too short for the ID of a commit"), Fix: "give at least 7 digits"}
 	case errors.As(err, &wrong):
 		return nil, wrong.Err
@@ -103,9 +103,9 @@ func (f fetcher) url(ctx context.Context) (*Patch, error) {
 	case f.from.AllowUnreachable:
 	case inside:
 		return nil, f.unreachable("no branch and no tag of the source's repository leads to it: forges also serve the pull requests of anybody under that address")
-	case commitAddress.MatchString(f.from.URL) && upstream.PageOf(f.repository) == "":
+	case commitAddress().MatchString(f.from.URL) && upstream.PageOf(f.repository) == "":
 		return nil, f.unreachable("the definition names no repository on the web, so libre cannot tell whether the commit is upstream's")
-	case commitAddress.MatchString(f.from.URL):
+	case commitAddress().MatchString(f.from.URL):
 		return nil, f.unreachable("it is a commit of another repository than " + upstream.PageOf(f.repository) + ", the source's")
 	}
 	patch, err := f.download(ctx, f.from.URL)
@@ -117,7 +117,7 @@ func (f fetcher) url(ctx context.Context) (*Patch, error) {
 }
 
 // commitAddress matches the address of a commit on GitHub, Forgejo, GitLab or cgit.
-var commitAddress = regexp.MustCompile(`/(?:commits?|patch)/(?:\?id=)?[0-9a-f]{7,40}(?:\.patch|\.diff)?(?:$|[?#])`)
+var commitAddress = lazyregexp.New(`/(?:commits?|patch)/(?:\?id=)?[0-9a-f]{7,40}(?:\.patch|\.diff)?(?:$|[?#])`)
 
 func (f fetcher) unreachable(why string) error {
 	return &fault.Fault{Err: errors.New(why), Fix: "read it, and add --allow-unreachable if you trust it"}
@@ -209,7 +209,7 @@ func (f fetcher) download(ctx context.Context, address string) (*Patch, error) {
 // commit in the query, as cgit has it, because other parameters may be tokens.
 func published(place *url.URL) string {
 	address := text.PublicURL(place.String())
-	if id := place.Query().Get("id"); commitDigits.MatchString(id) {
+	if id := place.Query().Get("id"); commitDigits().MatchString(id) {
 		address += "?id=" + id
 	}
 	return address

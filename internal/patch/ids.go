@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -21,8 +22,8 @@ var databases = map[string]*regexp.Regexp{
 }
 
 var (
-	anyID      = regexp.MustCompile(`\A[A-Z][0-9A-Za-z]*(?:-[0-9A-Za-z]+)+\z`)
-	mentionsID = regexp.MustCompile(`(?i)\b(?:CVE-[0-9]{4}-[0-9]{4,19}|GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}|(?:GO|PYSEC|RUSTSEC)-[0-9]{4}-[0-9]{4,})\b`)
+	anyID      = lazyregexp.New(`\A[A-Z][0-9A-Za-z]*(?:-[0-9A-Za-z]+)+\z`)
+	mentionsID = lazyregexp.New(`(?i)\b(?:CVE-[0-9]{4}-[0-9]{4,19}|GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}|(?:GO|PYSEC|RUSTSEC)-[0-9]{4}-[0-9]{4,})\b`)
 )
 
 // mostID is the length of the longest ID. IDs become names of files.
@@ -52,7 +53,7 @@ func ParseIDs(given []string) ([]string, error) {
 func isID(id string) bool {
 	prefix, _, _ := strings.Cut(id, "-")
 	form := databases[prefix]
-	return anyID.MatchString(id) && len(id) <= mostID && (form == nil || form.MatchString(id))
+	return anyID().MatchString(id) && len(id) <= mostID && (form == nil || form.MatchString(id))
 }
 
 // normal returns an ID of a known database in the case that the database uses.
@@ -69,7 +70,7 @@ func normal(id string) string {
 func mentioned(content []byte) []string {
 	const most = 20
 	var ids []string
-	for _, found := range mentionsID.FindAll(content, -1) {
+	for _, found := range mentionsID().FindAll(content, -1) {
 		if id := normal(string(found)); !slices.Contains(ids, id) && len(ids) < most {
 			ids = append(ids, id)
 		}

@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/bluekeyes/go-gitdiff/gitdiff"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -59,7 +59,7 @@ func Read(content []byte) (*Patch, error) {
 	}
 	patch := &Patch{IDs: mentioned(content)}
 	body := &bytes.Buffer{}
-	plain := !gitHeader.Match(content)
+	plain := !gitHeader().Match(content)
 	for _, file := range files {
 		if plain {
 			file.OldName, file.NewName = stripped(file.OldName), stripped(file.NewName)
@@ -79,7 +79,7 @@ func Read(content []byte) (*Patch, error) {
 	said, err := gitdiff.ParsePatchHeader(preamble)
 	if err == nil && said != nil {
 		patch.Text = header(said)
-		if wholeID.MatchString(said.SHA) {
+		if wholeID().MatchString(said.SHA) {
 			patch.named = said.SHA
 		}
 	}
@@ -87,11 +87,11 @@ func Read(content []byte) (*Patch, error) {
 	return patch, nil
 }
 
-var wholeID = regexp.MustCompile(`\A[0-9a-f]{40}\z`)
+var wholeID = lazyregexp.New(`\A[0-9a-f]{40}\z`)
 
 // gitHeader matches a line that only patches in git's dialect have. Lines of a diff begin with
 // other characters.
-var gitHeader = regexp.MustCompile(`(?m)^diff --git `)
+var gitHeader = lazyregexp.New(`(?m)^diff --git `)
 
 // stripped returns a name without its first folder, as for `patch -p1`.
 func stripped(name string) string {
@@ -104,7 +104,7 @@ func stripped(name string) string {
 
 // plainName matches a name that all patch programs read in the same way. They end other names
 // at a space, or unquote them in different ways.
-var plainName = regexp.MustCompile(`\A[!#-&(-\[\]-~]+\z`)
+var plainName = lazyregexp.New(`\A[!#-&(-\[\]-~]+\z`)
 
 const addFile = "remove it from the patch, and add the file by addToSource in the definition"
 
@@ -127,7 +127,7 @@ func check(f *gitdiff.File) error {
 			return refuse("the lines of the diff's header end in CRLF: convert the patch with dos2unix")
 		case n != "" && (!fs.ValidPath(n) || n == "."):
 			return refuse("it is not a path inside of the source")
-		case n != "" && !plainName.MatchString(n):
+		case n != "" && !plainName().MatchString(n):
 			return refuse("its name has spaces, quotes or characters beyond ASCII, which patch programs read differently")
 		case slices.Contains(strings.Split(n, "/"), ".git"):
 			return refuse("it is in a folder .git")

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/docker/cli/cli/config/types"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -21,7 +21,7 @@ const helperPatience = 30 * time.Second
 
 // knowsNone matches what helpers print if they have no login to a registry: in the words
 // of the protocol, or of the keychains of macOS, Windows and others.
-var knowsNone = regexp.MustCompile(`(?i)credentials? not found|could not be found in the keychain|element not found|no matching (?:credential|item)|not found in (?:the )?(?:keychain|keyring)`)
+var knowsNone = lazyregexp.New(`(?i)credentials? not found|could not be found in the keychain|element not found|no matching (?:credential|item)|not found in (?:the )?(?:keychain|keyring)`)
 
 // askHelper gets the login to a registry from docker-credential-NAME. If the helper has no
 // login, the login is empty, without an error. Output before the helper's JSON is skipped.
@@ -44,7 +44,7 @@ func askHelper(helper, registry string) (types.AuthConfig, error) {
 		return types.AuthConfig{}, fmt.Errorf("%s does not answer within %s", program, helperPatience)
 	case errors.Is(err, exec.ErrNotFound):
 		return types.AuthConfig{}, fmt.Errorf("%s is not installed", program)
-	case err != nil && knowsNone.MatchString(printed+stderr.String()):
+	case err != nil && knowsNone().MatchString(printed+stderr.String()):
 		return types.AuthConfig{}, nil
 	case err != nil:
 		why := stderr.String()

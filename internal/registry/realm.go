@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -22,7 +22,7 @@ type realms struct{ inner http.RoundTripper }
 // realmPath is the prefix of a realm, in base64, that is passed as a path of a registry.
 const realmPath = "/libre-realm/"
 
-var realmParameter = regexp.MustCompile(`(?i)\b(realm=)"([^"]*)"`)
+var realmParameter = lazyregexp.New(`(?i)\b(realm=)"([^"]*)"`)
 
 func (r *realms) RoundTrip(request *http.Request) (*http.Response, error) {
 	encoded, isRealm := strings.CutPrefix(request.URL.Path, realmPath)
@@ -44,8 +44,8 @@ func showRealm(challenge string, from *url.URL) string {
 	if !strings.HasPrefix(strings.ToLower(strings.TrimSpace(challenge)), "bearer") {
 		return challenge
 	}
-	return realmParameter.ReplaceAllStringFunc(challenge, func(parameter string) string {
-		parts := realmParameter.FindStringSubmatch(parameter)
+	return realmParameter().ReplaceAllStringFunc(challenge, func(parameter string) string {
+		parts := realmParameter().FindStringSubmatch(parameter)
 		realm, err := from.Parse(parts[2]) // some registries name a path only
 		if err != nil || realm.Host == from.Host && realm.Scheme == from.Scheme {
 			return parameter

@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -159,11 +159,11 @@ func (e *keptError) Is(target error) bool { return target == ErrTagKept }
 
 var (
 	// In the words of ECR, Harbor, Artifact Registry, Azure, Quay, Nexus and others.
-	aboutTags = regexp.MustCompile(`(?i)immutab|overwrit|TAG_INVALID|(tag|image|manifest)\b.* already exists|already exists.*\btag|cannot be (changed|updated|replaced|modified)|cannot update tag|not allow updating|disallowed on this .*image|(tag|image|manifest)\b.*\blocked`)
+	aboutTags = lazyregexp.New(`(?i)immutab|overwrit|TAG_INVALID|(tag|image|manifest)\b.* already exists|already exists.*\btag|cannot be (changed|updated|replaced|modified)|cannot update tag|not allow updating|disallowed on this .*image|(tag|image|manifest)\b.*\blocked`)
 	// Refusals that another login would not change.
-	aboutOther = regexp.MustCompile(`(?i)quota|limit|exceed|billing|payment|subscription|storage|polic(y|ies)|block|suspend|quarantin|vulnerab|severity|read.?only|maintenance|disabled|archived|\bip\b|allow.?list|whitelist|region|country|license|terms`)
+	aboutOther = lazyregexp.New(`(?i)quota|limit|exceed|billing|payment|subscription|storage|polic(y|ies)|block|suspend|quarantin|vulnerab|severity|read.?only|maintenance|disabled|archived|\bip\b|allow.?list|whitelist|region|country|license|terms`)
 	// Refusals by AWS that another login would change, though they name policies.
-	aboutRights = regexp.MustCompile(`(?i)is not authori[sz]ed to perform|no [a-z-]+ policy allows`)
+	aboutRights = lazyregexp.New(`(?i)is not authori[sz]ed to perform|no [a-z-]+ policy allows`)
 )
 
 // refusesTag reports whether a registry refuses to change a tag. Registries use many
@@ -174,9 +174,9 @@ func refusesTag(failure *transport.Error) bool {
 	}
 	switch status := failure.StatusCode; status {
 	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusLocked:
-		return aboutTags.MatchString(refusalText(failure)) || !strings.Contains(path.Base(failure.Request.URL.Path), ":") // not a digest
+		return aboutTags().MatchString(refusalText(failure)) || !strings.Contains(path.Base(failure.Request.URL.Path), ":") // not a digest
 	default:
-		return status >= http.StatusBadRequest && status < http.StatusInternalServerError && aboutTags.MatchString(refusalText(failure))
+		return status >= http.StatusBadRequest && status < http.StatusInternalServerError && aboutTags().MatchString(refusalText(failure))
 	}
 }
 
@@ -218,5 +218,5 @@ func loginFix(registry string, failure *transport.Error) string {
 // isAboutAccess reports whether another login may help.
 func isAboutAccess(failure *transport.Error) bool {
 	text := refusalText(failure)
-	return !aboutOther.MatchString(text) || aboutRights.MatchString(text)
+	return !aboutOther().MatchString(text) || aboutRights().MatchString(text)
 }

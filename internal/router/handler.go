@@ -145,7 +145,7 @@ func (c *limitedConn) Write(p []byte) (int, error) {
 func (r *handledRoute) serve(w http.ResponseWriter, request *http.Request) {
 	original := request
 	request = request.Clone(request.Context())
-	if (r.bucket != "" || r.asked != nil) && dotSegment.MatchString(request.URL.Path) {
+	if (r.bucket != "" || r.asked != nil) && dotSegment().MatchString(request.URL.Path) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // writer writes a Caddyfile.
@@ -59,44 +60,44 @@ func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 // Names are written as they are. So none has a character that means something to Caddy, or
 // begins with one that does, as - and + do before headers.
 var (
-	plainPath     = regexp.MustCompile(`^/[A-Za-z0-9._~!&'()+,;=:@/-]*$`) // RFC 3986, section 3.3, without $ * %
-	dotSegment    = regexp.MustCompile(`//|/\.\.?(/|$)`)
-	plainHeader   = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z-]*$`)
-	plainArgument = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z._~-]*(\[[0-9A-Za-z_-]*\])*$`)
-	plainCookie   = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z._~-]*$`)
-	plainAddress  = regexp.MustCompile(`^[0-9a-z]([0-9a-z._-]*[0-9a-z])?$`)
+	plainPath     = lazyregexp.New(`^/[A-Za-z0-9._~!&'()+,;=:@/-]*$`) // RFC 3986, section 3.3, without $ * %
+	dotSegment    = lazyregexp.New(`//|/\.\.?(/|$)`)
+	plainHeader   = lazyregexp.New(`^[0-9A-Za-z][0-9A-Za-z-]*$`)
+	plainArgument = lazyregexp.New(`^[0-9A-Za-z_][0-9A-Za-z._~-]*(\[[0-9A-Za-z_-]*\])*$`)
+	plainCookie   = lazyregexp.New(`^[0-9A-Za-z_][0-9A-Za-z._~-]*$`)
+	plainAddress  = lazyregexp.New(`^[0-9a-z]([0-9a-z._-]*[0-9a-z])?$`)
 )
 
 func checkPath(path string) error {
-	if !plainPath.MatchString(path) || dotSegment.MatchString(path) {
+	if !plainPath().MatchString(path) || dotSegment().MatchString(path) {
 		return fmt.Errorf("%q is not a plain path: expected /, letters, digits and ._~!&'()+,;=:@-", path)
 	}
 	return nil
 }
 
 func checkHeader(name string) error {
-	if !plainHeader.MatchString(name) {
+	if !plainHeader().MatchString(name) {
 		return fmt.Errorf("%q is not a header name: expected letters, digits and hyphens", name)
 	}
 	return nil
 }
 
 func checkArgument(name string) error {
-	if !plainArgument.MatchString(name) {
+	if !plainArgument().MatchString(name) {
 		return fmt.Errorf("sticky: %q is not a plain name of a query argument: expected letters, digits and ._~-[]", name)
 	}
 	return nil
 }
 
 func checkCookie(name string) error {
-	if !plainCookie.MatchString(name) {
+	if !plainCookie().MatchString(name) {
 		return fmt.Errorf("sticky: %q is not a plain name of a cookie: expected letters, digits and ._~-", name)
 	}
 	return nil
 }
 
 func checkAddress(host string) error {
-	if !plainAddress.MatchString(host) {
+	if !plainAddress().MatchString(host) {
 		return fmt.Errorf("%q is not a plain host name", host)
 	}
 	return nil

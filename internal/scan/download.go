@@ -13,11 +13,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -38,8 +38,8 @@ type listing struct {
 }
 
 var (
-	sha256Checksum = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	schema6        = regexp.MustCompile(`^v?6(\.|$)`)
+	sha256Checksum = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
+	schema6        = lazyregexp.New(`^v?6(\.|$)`)
 )
 
 // openURL returns the database at an address. If the server does not answer, it returns the
@@ -143,9 +143,9 @@ func readListing(text []byte) (*listing, error) {
 		return nil, errors.New("it is not the listing of a vulnerability database")
 	}
 	switch {
-	case !schema6.MatchString(newest.SchemaVersion):
+	case !schema6().MatchString(newest.SchemaVersion):
 		return nil, fmt.Errorf("the database has the schema %.20q, and libre reads schema 6", newest.SchemaVersion)
-	case !sha256Checksum.MatchString(newest.Checksum):
+	case !sha256Checksum().MatchString(newest.Checksum):
 		return nil, errors.New("it has no SHA-256 checksum of the database")
 	case newest.Path == "":
 		return nil, errors.New("it names no archive")

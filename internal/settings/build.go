@@ -3,12 +3,12 @@ package settings
 import (
 	"errors"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -31,7 +31,7 @@ func (b *Build) keys(dir string) []key {
 }
 
 // secretName matches the id of a secret or an agent in RUN --mount.
-var secretName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z._-]*$`)
+var secretName = lazyregexp.New(`^[0-9A-Za-z_][0-9A-Za-z._-]*$`)
 
 // secrets reads where each value comes from, and which apps may have it. Without this list, any
 // upstream could read a secret by naming it in its Containerfile.
@@ -43,7 +43,7 @@ func secrets(into *map[string]containerfile.Secret, dir string) reader {
 		*into = map[string]containerfile.Secret{}
 		return pairs(at, node, func(name, value *yaml.Node) error {
 			here := at.below(name.Value)
-			if !secretName.MatchString(name.Value) {
+			if !secretName().MatchString(name.Value) {
 				return at.wrongKey(name, "a name starts with a letter, a digit or _, followed by letters, digits, _ - .")
 			}
 			here.expected, here.example = "environment or file, and apps", name.Value+": {environment: VARIABLE, apps: [docs]}"
@@ -76,19 +76,19 @@ func secretKeys(secret *containerfile.Secret) []key {
 }
 
 var (
-	variableName = regexp.MustCompile(`^[A-Za-z_][0-9A-Za-z_]*$`)
-	appName      = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
+	variableName = lazyregexp.New(`^[A-Za-z_][0-9A-Za-z_]*$`)
+	appName      = lazyregexp.New(`^[0-9A-Za-z._-]+$`)
 )
 
 func checkVariable(word string) error {
-	if !variableName.MatchString(word) {
+	if !variableName().MatchString(word) {
 		return errWord
 	}
 	return nil
 }
 
 func checkApp(word string) error {
-	if !appName.MatchString(word) {
+	if !appName().MatchString(word) {
 		return errWord
 	}
 	return nil

@@ -2,15 +2,15 @@ package settings
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
-var groupName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
+var groupName = lazyregexp.New(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
 
 // readGroups reads names, each with a list of selections.
 func (s *Settings) readGroups(at location, node *yaml.Node) error {
@@ -19,7 +19,7 @@ func (s *Settings) readGroups(at location, node *yaml.Node) error {
 	}
 	s.Groups = map[string][]string{}
 	return pairs(at, node, func(name, value *yaml.Node) error {
-		if !groupName.MatchString(name.Value) {
+		if !groupName().MatchString(name.Value) {
 			return at.wrongKey(name, "a group name starts with a letter or digit, followed by letters, digits, _ - .")
 		}
 		here := at.below(name.Value)

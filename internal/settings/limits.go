@@ -1,11 +1,12 @@
 package settings
 
 import (
-	"regexp"
 	"strconv"
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Limits limit what libre accepts from others. Zero means the default.
@@ -33,11 +34,11 @@ func (l *Limits) keys() []key {
 	}
 }
 
-var sizePattern = regexp.MustCompile(`^([1-9][0-9]{0,5}) ?(MiB|GiB)$`)
+var sizePattern = lazyregexp.New(`^([1-9][0-9]{0,5}) ?(MiB|GiB)$`)
 
 func size(into *int64) reader {
 	return func(at location, node *yaml.Node) error {
-		found := sizePattern.FindStringSubmatch(node.Value)
+		found := sizePattern().FindStringSubmatch(node.Value)
 		if node.Kind != yaml.ScalarNode || found == nil {
 			return at.wrong(node, "")
 		}

@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
 )
@@ -186,12 +187,12 @@ func identityKeys(k *sign.Keyless) []key {
 	}
 }
 
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variable = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func checkKeyName(key string) error {
 	name, isVariable := strings.CutPrefix(key, "env://")
 	switch {
-	case isVariable && !variable.MatchString(name):
+	case isVariable && !variable().MatchString(name):
 		return errors.New("not the name of a variable")
 	case !isVariable && strings.Contains(key, "://"):
 		return errors.New("a key is in a file or a variable")

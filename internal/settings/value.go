@@ -3,13 +3,13 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // reader reads the value at a location.
@@ -195,14 +195,14 @@ func shown(node *yaml.Node) string {
 
 // login matches a name and a password, as in front of a registry. In a URL it matches
 // everything up to the last "@", because an unescaped password can contain any character.
-var login = regexp.MustCompile(`(?s)(://).*@|[^\s/:@]+:[^\s/@]+@`)
+var login = lazyregexp.New(`(?s)(://).*@|[^\s/:@]+:[^\s/@]+@`)
 
 // plain returns a quoted text without what may be a secret.
 func plain(value string) string {
 	if strings.Contains(value, "-----BEGIN") {
 		return "a key itself"
 	}
-	return fmt.Sprintf("%q", clipped(login.ReplaceAllString(value, "${1}…@")))
+	return fmt.Sprintf("%q", clipped(login().ReplaceAllString(value, "${1}…@")))
 }
 
 // clipped shortens a text, which may be a complete file.

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/sign"
 )
 
@@ -78,18 +78,18 @@ func readDocument(text []byte) (*yaml.Node, error) {
 	return &document, nil
 }
 
-var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
+var yamlLine = lazyregexp.New(`^(?:yaml: )?(?:line (\d+): )?`)
 
 // indented matches a line with a tab in its indentation.
-var indented = regexp.MustCompile(`^ *\t`)
+var indented = lazyregexp.New(`^ *\t`)
 
 // syntaxError explains an error of the YAML library.
 func syntaxError(text []byte, err error) error {
 	message := strings.Join(strings.Fields(err.Error()), " ")
-	found := yamlLine.FindStringSubmatch(message)
+	found := yamlLine().FindStringSubmatch(message)
 	message = strings.TrimPrefix(message, found[0])
 	for i, line := range strings.Split(string(text), "\n") {
-		if indented.MatchString(line) && strings.TrimSpace(line) != "" {
+		if indented().MatchString(line) && strings.TrimSpace(line) != "" {
 			return located(i+1, "the line is indented with a tab", "indent it with spaces")
 		}
 		if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' && r != '\t' && r != '\r' || r == 0x7f }) {
@@ -99,7 +99,7 @@ func syntaxError(text []byte, err error) error {
 	return located(syntaxLine(text, found[1], message), "invalid YAML: "+message, `check the indentation, and quote a value that contains any of { } [ ] : # @ * & or %`)
 }
 
-var unknownAnchor = regexp.MustCompile(`^unknown anchor '(.*)'`)
+var unknownAnchor = lazyregexp.New(`^unknown anchor '(.*)'`)
 
 // syntaxLine corrects the library's line number: its parser counts from 0, its scanner
 // from 1, and neither reports the first line.
@@ -109,7 +109,7 @@ func syntaxLine(text []byte, counted, message string) int {
 	if strings.HasPrefix(message, "did not find expected ") {
 		line++
 	}
-	if anchor := unknownAnchor.FindStringSubmatch(message); anchor != nil {
+	if anchor := unknownAnchor().FindStringSubmatch(message); anchor != nil {
 		before, _, _ := bytes.Cut(text, []byte("*"+anchor[1]))
 		line = 1 + bytes.Count(before, []byte("\n"))
 	}

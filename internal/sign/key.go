@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
@@ -21,6 +20,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // PasswordVariable is the environment variable with the password of private keys.
@@ -29,14 +29,14 @@ const PasswordVariable = "COSIGN_PASSWORD"
 // envPrefix starts the name of a key in an environment variable.
 const envPrefix = "env://"
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // readKeyText reads a key from a file or, for env://NAME, from a variable.
 func readKeyText(from string) ([]byte, error) {
 	if variable, ok := strings.CutPrefix(from, envPrefix); ok {
 		// Text that is not a variable's name may be the key itself, so the error must not
 		// contain it.
-		if !variableName.MatchString(variable) {
+		if !variableName().MatchString(variable) {
 			return nil, errors.New("read a key: expected env:// and the name of a variable")
 		}
 		text, ok := os.LookupEnv(variable)

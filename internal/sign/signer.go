@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"regexp"
 	"time"
 
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // A Signer makes signatures in one format. Several goroutines may use it at once.
@@ -70,7 +70,7 @@ func (s *Signer) signOnce(ctx context.Context, content sign.Content, tweak func(
 }
 
 // rekorStatus matches the errors of the log's client with a temporary HTTP status.
-var rekorStatus = regexp.MustCompile(`unexpected response: (?:408|425|429|5\d\d) `)
+var rekorStatus = lazyregexp.New(`unexpected response: (?:408|425|429|5\d\d) `)
 
 // isTemporary reports whether an error comes from a service or the network and may be
 // temporary.
@@ -79,7 +79,7 @@ func isTemporary(err error) bool {
 		return false
 	}
 	var network *url.Error
-	return errors.As(err, &network) || rekorStatus.MatchString(err.Error())
+	return errors.As(err, &network) || rekorStatus().MatchString(err.Error())
 }
 
 // pause waits for a random time between half of most and most.

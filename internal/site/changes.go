@@ -2,9 +2,9 @@ package site
 
 import (
 	"fmt"
-	"regexp"
 
 	"github.com/libresh/libre/internal/compare"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -80,11 +80,11 @@ func (v *changesView) add(d *compare.ComponentDelta) {
 }
 
 // longDigest is cut to what tells digests apart.
-var longDigest = regexp.MustCompile(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
+var longDigest = lazyregexp.New(`(sha256:[0-9a-f]{12})[0-9a-f]{52}`)
 
 func shortRow(row compare.Row) compare.Row {
 	for _, cell := range []*string{&row.Component, &row.Change, &row.Name, &row.From, &row.To} {
-		*cell = text.Short(longDigest.ReplaceAllString(*cell, "$1"), mostOfCell)
+		*cell = text.Short(longDigest().ReplaceAllString(*cell, "$1"), mostOfCell)
 	}
 	return row
 }

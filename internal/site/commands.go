@@ -1,10 +1,10 @@
 package site
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/libresh/libre/internal/describe"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // command is a command that a person types to use a release.
@@ -62,13 +62,13 @@ func digested(reference, digest string) string {
 }
 
 // envName is a variable's name, which needs no quotes in a shell.
-var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var envName = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // required are the words that set what an operator must set.
 func required(document *describe.Application) string {
 	var words strings.Builder
 	for _, s := range allSettings(document) {
-		if envName.MatchString(s.Name) && s.Required && !s.Secret && !s.Generate && s.Value == "" && s.Default == "" {
+		if envName().MatchString(s.Name) && s.Required && !s.Secret && !s.Generate && s.Value == "" && s.Default == "" {
 			words.WriteString(" --set " + s.Name + "=VALUE")
 		}
 	}

@@ -7,10 +7,10 @@ import (
 	"html/template"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -82,7 +82,7 @@ type language struct {
 
 // fixedLabel is a label in a template, by its name alone. It is the same on all pages of a
 // language, so it is translated before the template is read.
-var fixedLabel = regexp.MustCompile(`\{\{t "([^"]+)"\}\}`)
+var fixedLabel = lazyregexp.New(`\{\{t "([^"]+)"\}\}`)
 
 func newLanguage(code string) (*language, error) {
 	l := &language{Code: code}
@@ -96,8 +96,8 @@ func newLanguage(code string) (*language, error) {
 		if err != nil {
 			return nil, err
 		}
-		translated := fixedLabel.ReplaceAllStringFunc(string(text), func(label string) string {
-			return template.HTMLEscapeString(l.label(fixedLabel.FindStringSubmatch(label)[1]))
+		translated := fixedLabel().ReplaceAllStringFunc(string(text), func(label string) string {
+			return template.HTMLEscapeString(l.label(fixedLabel().FindStringSubmatch(label)[1]))
 		})
 		if _, err := l.templates.Parse(translated); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

@@ -6,34 +6,35 @@ import (
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // What names become parts of paths: those of apps, components and variants, tags, platforms.
 var (
-	catalogName = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
-	tagName     = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	platform    = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$`)
+	catalogName = lazyregexp.New(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
+	tagName     = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	platform    = lazyregexp.New(`^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$`)
 )
 
 // check returns an error if a name of the app cannot be a part of a path: a record is signed,
 // but perhaps not by this libre.
 func (a *App) check() error {
-	if err := checkName("app", a.Name, catalogName); err != nil {
+	if err := checkName("app", a.Name, catalogName()); err != nil {
 		return err
 	}
 	for _, r := range a.Releases {
-		if err := checkName("variant", r.Variant, catalogName); err != nil {
+		if err := checkName("variant", r.Variant, catalogName()); err != nil {
 			return err
 		}
-		if err := checkName("tag", r.Tag, tagName); err != nil {
+		if err := checkName("tag", r.Tag, tagName()); err != nil {
 			return err
 		}
 		for _, image := range r.Images {
-			if err := checkName("component", image.Component, catalogName); err != nil {
+			if err := checkName("component", image.Component, catalogName()); err != nil {
 				return err
 			}
 			for _, p := range image.Platforms {
-				if err := checkName("platform", p.Name, platform); err != nil {
+				if err := checkName("platform", p.Name, platform()); err != nil {
 					return err
 				}
 			}

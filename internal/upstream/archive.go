@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +17,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/klauspost/pgzip"
 	"github.com/therootcompany/xz"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Archive is a release's source as a forge packs it: a tar or zip with one top folder, which is
@@ -160,7 +161,7 @@ type archiveLoader struct {
 	lfs    []string
 }
 
-var commitID = regexp.MustCompile(`\A[0-9a-f]{40}(?:[0-9a-f]{24})?\z`)
+var commitID = lazyregexp.New(`\A[0-9a-f]{40}(?:[0-9a-f]{24})?\z`)
 
 func (a *Archive) load(plain io.Reader, limits ArchiveLimits) error {
 	l := &archiveLoader{
@@ -181,7 +182,7 @@ func (a *Archive) load(plain io.Reader, limits ArchiveLimits) error {
 		// https://git-scm.com/docs/git-archive: the commit is the comment of a
 		// global header, which comes first.
 		if header.Typeflag == tar.TypeXGlobalHeader {
-			if comment := header.PAXRecords["comment"]; a.Commit == "" && commitID.MatchString(comment) {
+			if comment := header.PAXRecords["comment"]; a.Commit == "" && commitID().MatchString(comment) {
 				a.Commit = comment
 			}
 			continue
@@ -356,7 +357,7 @@ func (l *archiveLoader) store(parts []string, e *archiveEntry, size int64, conte
 	return nil
 }
 
-var exportSubst = regexp.MustCompile(`(?m)^[ \t]*[^# \t\r\n][^\r\n]*[ \t]export-subst(?:[ \t\r]|$)`)
+var exportSubst = lazyregexp.New(`(?m)^[ \t]*[^# \t\r\n][^\r\n]*[ \t]export-subst(?:[ \t\r]|$)`)
 
 // inspect finds the reasons why an archive may differ from its repository.
 func (a *Archive) inspect() error {
@@ -368,7 +369,7 @@ func (a *Archive) inspect() error {
 			return nil
 		}
 		text, err := io.ReadAll(a.section(e))
-		if err == nil && exportSubst.Match(text) {
+		if err == nil && exportSubst().Match(text) {
 			a.ExportSubst = append(a.ExportSubst, name)
 		}
 		return err

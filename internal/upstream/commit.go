@@ -10,9 +10,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/process"
 )
 
@@ -47,7 +47,7 @@ func (c *Client) RepositoryOf(source Source) string {
 // repository. https://go.dev/ref/mod#vcs-find
 const moduleForges = " github.com bitbucket.org codeberg.org gitlab.com "
 
-var commitPrefix = regexp.MustCompile(`\A[0-9a-f]{4,40}\z`)
+var commitPrefix = lazyregexp.New(`\A[0-9a-f]{4,40}\z`)
 
 // Commit finds the commit of a repository whose ID begins with digits, at least four
 // hexadecimal digits, if a branch or a tag leads to it. It returns the commit's ID and its
@@ -56,7 +56,7 @@ var commitPrefix = regexp.MustCompile(`\A[0-9a-f]{4,40}\z`)
 // *UnreachableError.
 func (c *Client) Commit(ctx context.Context, location, digits string, most int) (id string, patch []byte, err error) {
 	doing := "fetching commit " + digits + " of " + redacted(location)
-	if !commitPrefix.MatchString(digits) {
+	if !commitPrefix().MatchString(digits) {
 		return "", nil, fmt.Errorf("%s: expected 4 to 40 hexadecimal digits in lower case", doing)
 	}
 	ctx, cancel := bounded(ctx, c.deadline)
@@ -172,11 +172,11 @@ func CommitOf(repository, address string) (digits string, inside bool) {
 	if len(place.Path) < len(folder) || !strings.EqualFold(place.Path[:len(folder)], folder) {
 		return "", false
 	}
-	if found := commitPage.FindStringSubmatch(place.Path[len(folder):]); found != nil {
+	if found := commitPage().FindStringSubmatch(place.Path[len(folder):]); found != nil {
 		return found[1], true
 	}
 	return "", true
 }
 
 // commitPage matches the end of a commit's address on GitHub, Forgejo and GitLab.
-var commitPage = regexp.MustCompile(`\A(?:-/)?commits?/([0-9a-f]{4,40})(?:\.patch|\.diff)?\z`)
+var commitPage = lazyregexp.New(`\A(?:-/)?commits?/([0-9a-f]{4,40})(?:\.patch|\.diff)?\z`)

@@ -17,7 +17,7 @@ func (c *Client) DefaultCommit(ctx context.Context, location string) (string, er
 		return "", fmt.Errorf("looking for the newest commit of %s: %w", redacted(location), cause(ctx, err))
 	}
 	commit, _, _ := strings.Cut(out, "\t")
-	if !commitID.MatchString(commit) {
+	if !commitID().MatchString(commit) {
 		return "", fmt.Errorf("%s has no commit", redacted(location))
 	}
 	return commit, nil

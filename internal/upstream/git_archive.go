@@ -18,7 +18,7 @@ func (c *Client) GitArchive(ctx context.Context, location, commit string) (*Arch
 	doing := "fetching " + commit + " of " + redacted(location)
 	ctx, cancel := bounded(ctx, c.deadline)
 	defer cancel()
-	if !commitID.MatchString(commit) {
+	if !commitID().MatchString(commit) {
 		return nil, fmt.Errorf("%s: expected a commit", doing)
 	}
 	dir, err := os.MkdirTemp("", "libre-git-")

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/google/go-github/v60/github"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 const releasesPerPage = 100 // the maximum of GitHub and GitLab
@@ -35,11 +36,11 @@ func (u uncounted) RoundTrip(request *http.Request) (*http.Response, error) {
 }
 
 // githubName is OWNER/REPO as GitHub allows it.
-var githubName = regexp.MustCompile(`^[0-9A-Za-z-]+(?:_[0-9A-Za-z]+)?/[0-9A-Za-z._-]+$`)
+var githubName = lazyregexp.New(`^[0-9A-Za-z-]+(?:_[0-9A-Za-z]+)?/[0-9A-Za-z._-]+$`)
 
 func (c *Client) openGitHub(location string) (*githubRepository, error) {
 	owner, repo, _ := strings.Cut(location, "/")
-	if !githubName.MatchString(location) || repo == "." || repo == ".." {
+	if !githubName().MatchString(location) || repo == "." || repo == ".." {
 		return nil, fmt.Errorf("github source %q, expected OWNER/REPO", location)
 	}
 	g := &githubRepository{client: c, owner: owner, repo: repo, page: below(c.endpoints.server, location)}

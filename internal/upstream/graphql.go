@@ -73,7 +73,7 @@ func (c *Client) Prefetch(ctx context.Context, sources []Source) error {
 	wanted := make([]Source, 0, len(sources))
 	known := map[string]bool{}
 	for _, source := range sources {
-		if source.Kind == "github" && githubName.MatchString(source.Location) && !known[source.Location] {
+		if source.Kind == "github" && githubName().MatchString(source.Location) && !known[source.Location] {
 			wanted, known[source.Location] = append(wanted, source), true
 		}
 	}

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"net/url"
 	"path"
-	"regexp"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Hosting is the forge of a repository, and the repository's name there.
@@ -97,7 +98,7 @@ func knownForge(host string, getenv func(string) string) Hosting {
 // isForgePath reports whether all parts of a path are valid names of owners and repositories.
 func isForgePath(folder string) bool {
 	for name := range strings.SplitSeq(folder, "/") {
-		if !forgeName.MatchString(name) || name == "." || name == ".." {
+		if !forgeName().MatchString(name) || name == "." || name == ".." {
 			return false
 		}
 	}
@@ -105,15 +106,15 @@ func isForgePath(folder string) bool {
 }
 
 // forgeName matches a valid name of an owner or a repository.
-var forgeName = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
+var forgeName = lazyregexp.New(`^[0-9A-Za-z._-]+$`)
 
 // scpLike matches git's short form of an address for ssh: [USER@]HOST:PATH.
 // https://git-scm.com/docs/git-clone#_git_urls
-var scpLike = regexp.MustCompile(`^(?:([0-9A-Za-z._~-]+)@)?([0-9A-Za-z][0-9A-Za-z.-]*):([^:].*)$`)
+var scpLike = lazyregexp.New(`^(?:([0-9A-Za-z._~-]+)@)?([0-9A-Za-z][0-9A-Za-z.-]*):([^:].*)$`)
 
 // scpAddress reads an address in git's short form. user may be "".
 func scpAddress(location string) (user, host, folder string, ok bool) {
-	parts := scpLike.FindStringSubmatch(location)
+	parts := scpLike().FindStringSubmatch(location)
 	if parts == nil || strings.Contains(location, "://") {
 		return "", "", "", false
 	}

@@ -9,12 +9,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/web"
 )
 
@@ -240,7 +240,7 @@ func readHosts(getenv func(string) string) (map[string]string, error) {
 }
 
 // ofGit matches the paths that git requests. https://git-scm.com/docs/http-protocol
-var ofGit = regexp.MustCompile(`/(info/refs|git-upload-pack)$`)
+var ofGit = lazyregexp.New(`/(info/refs|git-upload-pack)$`)
 
 // authorised adds to each request the token for its URL. Each redirect is a new request, so no
 // token follows it to another host.
@@ -256,7 +256,7 @@ func (a *authorised) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	request = request.Clone(request.Context())
 	switch {
-	case c.scheme == "Basic", (c.scheme == gitLab || c.scheme == gitLabOAuth) && ofGit.MatchString(request.URL.Path):
+	case c.scheme == "Basic", (c.scheme == gitLab || c.scheme == gitLabOAuth) && ofGit().MatchString(request.URL.Path):
 		request.SetBasicAuth(c.login(), c.token)
 	case c.scheme == gitLab:
 		request.Header.Set(gitLab, c.token)

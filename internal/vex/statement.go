@@ -5,12 +5,12 @@ package vex
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/sbom"
 )
 
@@ -101,11 +101,11 @@ func (s *Statement) String() string {
 }
 
 // vulnerabilityID matches IDs such as CVE-2026-1234, GHSA-jfh8-c2jp-5v3q and GO-2024-2687.
-var vulnerabilityID = regexp.MustCompile(`^[A-Z][0-9A-Za-z]*(-[0-9A-Za-z]+)+$`)
+var vulnerabilityID = lazyregexp.New(`^[A-Z][0-9A-Za-z]*(-[0-9A-Za-z]+)+$`)
 
 // CheckID returns an error if an ID of a vulnerability is not valid.
 func CheckID(id string) error {
-	if len(id) > 64 || !vulnerabilityID.MatchString(id) {
+	if len(id) > 64 || !vulnerabilityID().MatchString(id) {
 		return fmt.Errorf("%q is not the ID of a vulnerability, expected one such as CVE-2026-1234", id)
 	}
 	return nil

@@ -8,11 +8,11 @@ import (
 	"html"
 	"io"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -150,18 +150,18 @@ func parts(body []byte) (all []string, between string) {
 		return all, "; "
 	}
 	page := string(body)
-	if !markup.MatchString(page) {
+	if !markup().MatchString(page) {
 		return addOnce(nil, strings.TrimSpace(page)), " "
 	}
-	for _, part := range markup.Split(hidden.ReplaceAllString(page, " "), -1) {
+	for _, part := range markup().Split(hidden().ReplaceAllString(page, " "), -1) {
 		all = addOnce(all, text.Line(html.UnescapeString(part)))
 	}
 	return all, " "
 }
 
 var (
-	hidden = regexp.MustCompile(`(?is)<(?:script|style)\b.*?</(?:script|style)\s*>|<!--.*?-->`)
-	markup = regexp.MustCompile(`(?s)<[!/]?[a-zA-Z][^>]*>`)
+	hidden = lazyregexp.New(`(?is)<(?:script|style)\b.*?</(?:script|style)\s*>|<!--.*?-->`)
+	markup = lazyregexp.New(`(?s)<[!/]?[a-zA-Z][^>]*>`)
 )
 
 // saidOnce returns one error: a text, or a code and a message.

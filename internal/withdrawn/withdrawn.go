@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/yamlfile"
 )
@@ -144,13 +144,13 @@ const (
 )
 
 var (
-	appForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	tagForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	appForm = lazyregexp.New(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	tagForm = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 )
 
 // CheckApp returns an error if a text cannot be an app's name.
 func CheckApp(app string) error {
-	if !appForm.MatchString(app) {
+	if !appForm().MatchString(app) {
 		return fmt.Errorf("%q is not the name of an app", text.Short(app, mostShown))
 	}
 	return nil
@@ -158,7 +158,7 @@ func CheckApp(app string) error {
 
 // CheckTag returns an error if a text is not the version of a release.
 func CheckTag(tag string) error {
-	if _, _, is := catalog.ParseTag(tag); !is || !tagForm.MatchString(tag) {
+	if _, _, is := catalog.ParseTag(tag); !is || !tagForm().MatchString(tag) {
 		return fmt.Errorf("%q is not the version of a release, such as 5.4.0-1: APPVERSION-PACKAGEVERSION", text.Short(tag, mostShown))
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Reading collects what is wrong in a file.
@@ -135,11 +135,11 @@ func Day(node *yaml.Node) (time.Time, error) {
 	return day, nil
 }
 
-var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var yamlError = lazyregexp.New(`^yaml: (?:line (\d+): )?(.*)`)
 
 // syntaxError gives the line and the message of an error of the YAML library.
 func syntaxError(err error) (line int, what string) {
-	found := yamlError.FindStringSubmatch(strings.Join(strings.Fields(err.Error()), " "))
+	found := yamlError().FindStringSubmatch(strings.Join(strings.Fields(err.Error()), " "))
 	if found == nil {
 		return 1, err.Error()
 	}

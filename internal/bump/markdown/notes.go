@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -75,7 +76,7 @@ func quoteNote(note string, limit int) (quote string, cut int) {
 	if len(note) > maxRawNote {
 		note = note[:maxRawNote]
 	}
-	note = text.Plain(entity.ReplaceAllStringFunc(note, html.UnescapeString))
+	note = text.Plain(entity().ReplaceAllStringFunc(note, html.UnescapeString))
 	lines := strings.Split(strings.Trim(Defuse(plainMarkdown(note)), "\n"), "\n")
 	var b strings.Builder
 	empty := true
@@ -145,17 +146,17 @@ func Defuse(text string) string {
 }
 
 var (
-	entity      = regexp.MustCompile(`&(?:#[0-9a-zA-Z]+|[a-zA-Z][a-zA-Z0-9]*);`)
-	htmlComment = regexp.MustCompile(`(?s)<!--.*?(?:-->|\z)`)
+	entity      = lazyregexp.New(`&(?:#[0-9a-zA-Z]+|[a-zA-Z][a-zA-Z0-9]*);`)
+	htmlComment = lazyregexp.New(`(?s)<!--.*?(?:-->|\z)`)
 	// Inline code stays; HTML is removed.
-	codeOrTag     = regexp.MustCompile("`[^`]*`" + `|</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>`)
-	autolink      = regexp.MustCompile(`<(https?://[^\s<>]*)>`)
-	markdownImage = regexp.MustCompile(`!\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])`)
-	AnyURL        = regexp.MustCompile(`(?i)https?://[^\s<>()\[\]"'` + "`" + `]+`)
+	codeOrTag     = lazyregexp.New("`[^`]*`" + `|</?[a-zA-Z][a-zA-Z0-9-]*(?:\s[^<>]*)?/?>`)
+	autolink      = lazyregexp.New(`<(https?://[^\s<>]*)>`)
+	markdownImage = lazyregexp.New(`!\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])`)
+	AnyURL        = lazyregexp.New(`(?i)https?://[^\s<>()\[\]"'` + "`" + `]+`)
 
 	issuePath = `https?://[^\s/()<>\[\]]+/([\w.-]+(?:/[\w.-]+)*?)(?:/-)?/(?:issues|pulls?|merge_requests|work_items|epics|discussions)/([0-9]+)(?:[/?#][^\s<>()\[\]"'` + "`" + `]*[\w/=-])?`
-	issueLink = regexp.MustCompile(`(?i)\[([^\[\]]*)\]\(\s*` + issuePath + `[^()]*\)`)
-	issueURL  = regexp.MustCompile(`(?i)` + issuePath)
+	issueLink = lazyregexp.New(`(?i)\[([^\[\]]*)\]\(\s*` + issuePath + `[^()]*\)`)
+	issueURL  = lazyregexp.New(`(?i)` + issuePath)
 )
 
 // plainMarkdown removes HTML outside of code, images and links to issues. It is only for
@@ -163,7 +164,7 @@ var (
 func plainMarkdown(text string) string {
 	var lines []string
 	fence := ""
-	for line := range strings.SplitSeq(htmlComment.ReplaceAllString(text, ""), "\n") {
+	for line := range strings.SplitSeq(htmlComment().ReplaceAllString(text, ""), "\n") {
 		switch start := strings.TrimLeft(line, " \t>"); {
 		case fence != "":
 			if strings.HasPrefix(start, fence) {
@@ -180,17 +181,17 @@ func plainMarkdown(text string) string {
 }
 
 func plainMarkdownLine(line string) string {
-	line = autolink.ReplaceAllString(line, "$1")
-	line = codeOrTag.ReplaceAllStringFunc(line, func(found string) string {
+	line = autolink().ReplaceAllString(line, "$1")
+	line = codeOrTag().ReplaceAllStringFunc(line, func(found string) string {
 		if found[0] == '<' {
 			return ""
 		}
 		return found
 	})
-	line = markdownImage.ReplaceAllString(line, "$1")
-	line = issueLink.ReplaceAllString(line, "$1")
-	line = issueURL.ReplaceAllString(line, "$1#$2")
-	return AnyURL.ReplaceAllStringFunc(line, func(found string) string {
+	line = markdownImage().ReplaceAllString(line, "$1")
+	line = issueLink().ReplaceAllString(line, "$1")
+	line = issueURL().ReplaceAllString(line, "$1#$2")
+	return AnyURL().ReplaceAllStringFunc(line, func(found string) string {
 		return strings.ReplaceAll(found, "@", "%40")
 	})
 }

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 	"github.com/libresh/libre/internal/upstream"
 )
@@ -116,4 +116,4 @@ func explainPull(doing string, err error) error {
 }
 
 // alphabet matches names and versions everywhere in libre.
-var alphabet = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
+var alphabet = lazyregexp.New(`^[0-9A-Za-z._-]+$`)

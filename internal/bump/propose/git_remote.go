@@ -10,12 +10,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/git"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // remote is the remote that proposals are pushed to. git clone names it "origin".
@@ -188,7 +188,7 @@ func changeID(tree, parent string) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(tree+" "+parent)))[:40]
 }
 
-var changeLine = regexp.MustCompile(`(?m)^` + changeTrailer + `: ([0-9a-f]{40})$`)
+var changeLine = lazyregexp.New(`(?m)^` + changeTrailer + `: ([0-9a-f]{40})$`)
 
 // proposed is the commit at the end of a branch that libre made.
 type proposed struct {
@@ -213,7 +213,7 @@ func (r *Repository) proposed(ctx context.Context, commit string) (proposed, err
 			parents++
 		}
 	}
-	trailers := changeLine.FindAllStringSubmatch(message, -1)
+	trailers := changeLine().FindAllStringSubmatch(message, -1)
 	p.ours = parents == 1 && len(trailers) > 0 && trailers[len(trailers)-1][1] == changeID(p.tree, p.parent)
 	return p, nil
 }

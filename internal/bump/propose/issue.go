@@ -3,11 +3,11 @@ package propose
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/markdown"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -109,7 +109,7 @@ func (r Report) title() string {
 
 // findingsLine matches the line that marks an issue as libre's: the app, then its findings.
 // HTML comments are removed from outside text.
-var findingsLine = regexp.MustCompile(`(?m)^<!-- libre scan: ([0-9A-Za-z._-]+)((?: [0-9A-Za-z._-]+)*) -->\r?$`)
+var findingsLine = lazyregexp.New(`(?m)^<!-- libre scan: ([0-9A-Za-z._-]+)((?: [0-9A-Za-z._-]+)*) -->\r?$`)
 
 func (r Report) marked() string {
 	line := fmt.Sprintf("<!-- libre scan: %s -->", strings.Join(append([]string{r.App}, r.Findings...), " "))
@@ -118,7 +118,7 @@ func (r Report) marked() string {
 
 // readFindings returns the findings that an issue reports.
 func readFindings(body string) []string {
-	match := findingsLine.FindStringSubmatch(body)
+	match := findingsLine().FindStringSubmatch(body)
 	if match == nil {
 		return nil
 	}
@@ -128,7 +128,7 @@ func readFindings(body string) []string {
 // findIssue returns the first issue about an app, or nil if there is none.
 func findIssue(all []issue, app string) *issue {
 	for _, one := range all {
-		if match := findingsLine.FindStringSubmatch(one.body); match != nil && match[1] == app {
+		if match := findingsLine().FindStringSubmatch(one.body); match != nil && match[1] == app {
 			return &one
 		}
 	}

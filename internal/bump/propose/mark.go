@@ -3,16 +3,17 @@ package propose
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // An invisible line in a pull request's body stores the proposal: the apps with their versions.
 // No other text in a body can look like it, because HTML comments are removed from outside
 // text.
 var (
-	markLine = regexp.MustCompile(`(?m)^<!-- libre: ([0-9A-Za-z._, -]*) -->\r?$`)
+	markLine = lazyregexp.New(`(?m)^<!-- libre: ([0-9A-Za-z._, -]*) -->\r?$`)
 	// closedMark follows the line if libre closed the pull request itself. Otherwise a person
 	// closed it, and does not want the version.
 	closedMark = "<!-- libre closed this -->"
@@ -30,7 +31,7 @@ func mark(apps map[string]string) string {
 // readMark returns the apps with the versions that a pull request proposes, or none if it is
 // not libre's.
 func readMark(body string) map[string]string {
-	lines := markLine.FindAllStringSubmatch(body, -1)
+	lines := markLine().FindAllStringSubmatch(body, -1)
 	if len(lines) == 0 {
 		return nil
 	}

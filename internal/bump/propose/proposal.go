@@ -3,10 +3,10 @@ package propose
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/libresh/libre/internal/bump/markdown"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -24,15 +24,15 @@ type Proposal struct {
 }
 
 // proposalName matches a name that can be part of a branch's name.
-var proposalName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z_-]*(?:\.[0-9A-Za-z_-]+)*$`)
+var proposalName = lazyregexp.New(`^[0-9A-Za-z_][0-9A-Za-z_-]*(?:\.[0-9A-Za-z_-]+)*$`)
 
 // check refuses names that git or a mark could misunderstand.
 func (p *Proposal) check() error {
-	if !proposalName.MatchString(p.Name) || strings.HasSuffix(p.Name, ".lock") {
+	if !proposalName().MatchString(p.Name) || strings.HasSuffix(p.Name, ".lock") {
 		return fmt.Errorf("proposal %q: the name cannot be part of a branch name", text.Name(p.Name))
 	}
 	for app, version := range p.Apps {
-		if !alphabet.MatchString(app) || !alphabet.MatchString(version) {
+		if !alphabet().MatchString(app) || !alphabet().MatchString(version) {
 			return fmt.Errorf("proposal %s: %q of %q, expected names and versions of [0-9A-Za-z._-]", p.Name, text.Name(version), text.Name(app))
 		}
 	}
@@ -66,7 +66,7 @@ func (p *Proposal) message() string {
 	text := text.Plain(p.Message)
 	var b strings.Builder
 	at := 0
-	for _, place := range markdown.AnyURL.FindAllStringIndex(text, -1) {
+	for _, place := range markdown.AnyURL().FindAllStringIndex(text, -1) {
 		b.WriteString(markdown.Defuse(text[at:place[0]]))
 		address := text[place[0]:place[1]]
 		if page := markdown.PageURL(address); page != "" {

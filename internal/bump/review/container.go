@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/containerfile"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/text"
 )
 
@@ -18,7 +18,7 @@ func isContainerfile(r *reviewer, name string) bool {
 	if len(r.Containerfiles) > 0 {
 		return slices.ContainsFunc(r.Containerfiles, func(use ContainerfileUse) bool { return path.Clean(use.Path) == name })
 	}
-	return depth(name) <= 1 && containerfile.FileName.MatchString(path.Base(name))
+	return depth(name) <= 1 && containerfile.FileName().MatchString(path.Base(name))
 }
 
 // compareContainerfiles compares the parts of a Containerfile that a build uses.
@@ -49,11 +49,11 @@ func compareContainerfiles(r *reviewer, name string, before, after []byte) []str
 	return texts
 }
 
-var errorLine = regexp.MustCompile(`^:([0-9]+): `)
+var errorLine = lazyregexp.New(`^:([0-9]+): `)
 
 // withoutName returns containerfile's error without the file's name.
 func withoutName(name string, err error) string {
-	reason := errorLine.ReplaceAllString(strings.TrimPrefix(err.Error(), name), "line $1: ")
+	reason := errorLine().ReplaceAllString(strings.TrimPrefix(err.Error(), name), "line $1: ")
 	return text.Name(strings.TrimPrefix(reason, ": "))
 }
 
@@ -132,9 +132,9 @@ func changedBases(before, after []string) string {
 	return "base images: " + text.Enumerate(parts, "; ", 8)
 }
 
-var imageTag = regexp.MustCompile(`(?::[\w.-]+)?(?:@[\w:]+)?$`)
+var imageTag = lazyregexp.New(`(?::[\w.-]+)?(?:@[\w:]+)?$`)
 
-func imageName(reference string) string { return imageTag.ReplaceAllString(reference, "") }
+func imageName(reference string) string { return imageTag().ReplaceAllString(reference, "") }
 
 // compareArgs compares build arguments and their defaults, and names those that the
 // catalogue sets without effect.
@@ -184,7 +184,7 @@ func defaultsOf(f *containerfile.File) map[string]string {
 
 func isModules(_ *reviewer, name string) bool { return name == ".gitmodules" }
 
-var moduleSetting = regexp.MustCompile(`^\s*(path|url)\s*=\s*(.*?)\s*$`)
+var moduleSetting = lazyregexp.New(`^\s*(path|url)\s*=\s*(.*?)\s*$`)
 
 // compareModules compares submodules, since archives lack their content. Format:
 // https://git-scm.com/docs/gitmodules
@@ -219,7 +219,7 @@ func modulesOf(data []byte) map[string]string {
 		if strings.HasPrefix(strings.TrimSpace(line), "[") {
 			end()
 		}
-		switch found := moduleSetting.FindStringSubmatch(line); {
+		switch found := moduleSetting().FindStringSubmatch(line); {
 		case found == nil:
 		case found[1] == "path":
 			folder = found[2]

@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/mod/modfile"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // locks read lock files. Files in which lines identify a package are read by line, because they
@@ -157,7 +158,7 @@ func readComposerLock(data []byte) (packages, string) {
 }
 
 // yarnLocal matches a package of the project by the range that refers to it.
-var yarnLocal = regexp.MustCompile(`^"?@?[^@]+@(?:workspace|link|file|portal):`)
+var yarnLocal = lazyregexp.New(`^"?@?[^@]+@(?:workspace|link|file|portal):`)
 
 // readYarnLock reads both formats of yarn: a line of ranges, then the version.
 func readYarnLock(data []byte) (packages, string) {
@@ -170,7 +171,7 @@ func readYarnLock(data []byte) (packages, string) {
 			found.add(name, strings.Trim(version, `: "`))
 		} else if plain != "" && plain[0] != ' ' && plain[0] != '#' {
 			first, _, _ := strings.Cut(strings.TrimPrefix(plain, `"`), ",")
-			name, local = "", yarnLocal.MatchString(plain)
+			name, local = "", yarnLocal().MatchString(plain)
 			if at := strings.Index(first[min(1, len(first)):], "@"); at >= 0 {
 				name = first[:at+1]
 			}
@@ -183,7 +184,7 @@ func readYarnLock(data []byte) (packages, string) {
 }
 
 // A key of `packages:` in pnpm's formats: /name/1.0 (5), /name@1.0 (6), name@1.0 (9).
-var pnpmPackage = regexp.MustCompile(`^  '?/?(@?[^@'\s]+?)[@/]([0-9][^'():\s]*)[^:]*'?:`)
+var pnpmPackage = lazyregexp.New(`^  '?/?(@?[^@'\s]+?)[@/]([0-9][^'():\s]*)[^:]*'?:`)
 
 func readPNPMLock(data []byte) (packages, string) {
 	found := packages{}
@@ -192,7 +193,7 @@ func readPNPMLock(data []byte) (packages, string) {
 		if line[0] != ' ' && line[0] != '\n' && line[0] != '\r' {
 			inside = strings.HasPrefix(line, "packages:")
 		}
-		if m := pnpmPackage.FindStringSubmatch(line); inside && m != nil {
+		if m := pnpmPackage().FindStringSubmatch(line); inside && m != nil {
 			found.add(m[1], m[2])
 		}
 	}
@@ -239,16 +240,16 @@ func readGoSum(data []byte) (packages, string) {
 // The source of a package. Cargo writes none for a package in the workspace. Poetry and uv
 // write a folder. https://docs.astral.sh/uv/concepts/projects/layout/
 var (
-	cargoSource = regexp.MustCompile(`(?m)^source = `)
-	pythonLocal = regexp.MustCompile(`(?m)^source = \{ (?:editable|virtual|directory) = |^type = "directory"`)
+	cargoSource = lazyregexp.New(`(?m)^source = `)
+	pythonLocal = lazyregexp.New(`(?m)^source = \{ (?:editable|virtual|directory) = |^type = "directory"`)
 )
 
 func readCargoLock(data []byte) (packages, string) {
-	return readTOMLLock(data, func(block string) bool { return !cargoSource.MatchString(block) })
+	return readTOMLLock(data, func(block string) bool { return !cargoSource().MatchString(block) })
 }
 
 func readPythonLock(data []byte) (packages, string) {
-	return readTOMLLock(data, pythonLocal.MatchString)
+	return readTOMLLock(data, pythonLocal().MatchString)
 }
 
 // readTOMLLock reads the [[package]] tables of Cargo, Poetry and uv.
@@ -280,8 +281,8 @@ func readTOMLLock(data []byte, local func(block string) bool) (packages, string)
 }
 
 var (
-	gem     = regexp.MustCompile(`^    ([\w.-]+) \(([^()]+)\)$`)
-	gemName = regexp.MustCompile(`^ +([\w.-]+)`)
+	gem     = lazyregexp.New(`^    ([\w.-]+) \(([^()]+)\)$`)
+	gemName = lazyregexp.New(`^ +([\w.-]+)`)
 )
 
 // readGemfileLock leaves out gems from a folder, in all sections.
@@ -294,8 +295,8 @@ func readGemfileLock(data []byte) (packages, string) {
 		if plain != "" && plain[0] != ' ' {
 			section = plain
 		}
-		m := gem.FindStringSubmatch(plain)
-		switch named := gemName.FindStringSubmatch(plain); {
+		m := gem().FindStringSubmatch(plain)
+		switch named := gemName().FindStringSubmatch(plain); {
 		case section == "PATH" && m != nil:
 			local[m[1]] = true
 		case section == "PATH", named != nil && local[named[1]]:

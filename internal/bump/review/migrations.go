@@ -5,46 +5,47 @@ import (
 	"crypto/sha256"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Folders for migrations. A file in them is a migration if it is SQL or has a number.
 var (
-	migrationFolder = regexp.MustCompile(`(?i)^(?:.+[-_.])?(?:migrations?|migrate)(?:[-_.].+)?$|^(?:deltas?|alembic|drizzle|evolutions|dbscripts)$`)
+	migrationFolder = lazyregexp.New(`(?i)^(?:.+[-_.])?(?:migrations?|migrate)(?:[-_.].+)?$|^(?:deltas?|alembic|drizzle|evolutions|dbscripts)$`)
 	// An API can also have a schema, so only files with numbers like migrations count.
-	schemaFolder = regexp.MustCompile(`(?i)^schemas?$`)
+	schemaFolder = lazyregexp.New(`(?i)^schemas?$`)
 
-	sqlFile  = regexp.MustCompile(`(?i)\.(?:sql|ddl|cql|psql|pgsql|mysql)(?:\.\w+)?$`)
-	codeFile = regexp.MustCompile(`(?i)\.(?:py|go|rb|php|[cm]?[jt]s|exs?|cs|fs|rs|java|kts?|scala|groovy|cljs?|cr|lua|p[lm]|dart|swift|sh)$`)
-	dataFile = regexp.MustCompile(`(?i)\.(?:xml|ya?ml)$`) // of Liquibase and Hasura
+	sqlFile  = lazyregexp.New(`(?i)\.(?:sql|ddl|cql|psql|pgsql|mysql)(?:\.\w+)?$`)
+	codeFile = lazyregexp.New(`(?i)\.(?:py|go|rb|php|[cm]?[jt]s|exs?|cs|fs|rs|java|kts?|scala|groovy|cljs?|cr|lua|p[lm]|dart|swift|sh)$`)
+	dataFile = lazyregexp.New(`(?i)\.(?:xml|ya?ml)$`) // of Liquibase and Hasura
 
 	// The start of a name with a number or a time: 0001_x, 20190324205606, 1.x, v300,
 	// V1_2__X (Flyway), m20220101_x (SeaORM, Yii), Version2024 (Doctrine, Nextcloud),
 	// 20240101A-x (Directus), nc_001_x (NocoDB).
-	migrationNumber = regexp.MustCompile(`^(?:[VvUm]|Version|[a-z]+_(?:[0-9]{2}))?[0-9]+(?:Date[0-9]+|[A-Za-z])?(?:[-_.]|$)`)
-	schemaNumbered  = regexp.MustCompile(`^[0-9]{2,}[-_]|^[0-9]{8,}`)
-	versionFolder   = regexp.MustCompile(`^[vV]?[0-9][\w.-]*$`) // of Ghost, Odoo, Gitea
+	migrationNumber = lazyregexp.New(`^(?:[VvUm]|Version|[a-z]+_(?:[0-9]{2}))?[0-9]+(?:Date[0-9]+|[A-Za-z])?(?:[-_.]|$)`)
+	schemaNumbered  = lazyregexp.New(`^[0-9]{2,}[-_]|^[0-9]{8,}`)
+	versionFolder   = lazyregexp.New(`^[vV]?[0-9][\w.-]*$`) // of Ghost, Odoo, Gitea
 
-	laravelMigration = regexp.MustCompile(`(?i)(?:^|/)database/migrations/.*\.php$`)
-	alembicMigration = regexp.MustCompile(`(?:^|/)(?:alembic|migrations)/(?:.*/)?versions/.*\.py$`)
-	changeLog        = regexp.MustCompile(`(?i)(?:^|[-_.])(?:db\.?)?(?:change-?(?:log|set)s?|liquibase)(?:[-_.][\w.-]+)?\.(?:xml|ya?ml)$`)
+	laravelMigration = lazyregexp.New(`(?i)(?:^|/)database/migrations/.*\.php$`)
+	alembicMigration = lazyregexp.New(`(?:^|/)(?:alembic|migrations)/(?:.*/)?versions/.*\.py$`)
+	changeLog        = lazyregexp.New(`(?i)(?:^|[-_.])(?:db\.?)?(?:change-?(?:log|set)s?|liquibase)(?:[-_.][\w.-]+)?\.(?:xml|ya?ml)$`)
 
 	// Scripts for going back are not part of an update. The others only describe migrations.
-	notMigration = regexp.MustCompile(`(?:^|/)(?:__init__\.py|index\.[jt]s|mod\.rs|env\.py)$|\.d\.ts$|\.Designer\.cs$|(?:^|[/._-])(?:down|rollback|undo)\.(?:sql|rb|js|ts|ya?ml)$`)
+	notMigration = lazyregexp.New(`(?:^|/)(?:__init__\.py|index\.[jt]s|mod\.rs|env\.py)$|\.d\.ts$|\.Designer\.cs$|(?:^|[/._-])(?:down|rollback|undo)\.(?:sql|rb|js|ts|ya?ml)$`)
 	// Tests make tables of their own, and documentation shows examples.
-	otherFolder = regexp.MustCompile(`(?i)^(?:.+[-_.])?(?:tests?|testing|testutils?|specs?|e2e|cypress|playwright|fixtures?|mocks?|bench(?:marks?)?|examples?|samples?|demos?)(?:[-_.].+)?$|^__\w+__$`)
-	otherFile   = regexp.MustCompile(`(?i)^(?:test_.*|conftest)\.py$|[-_.](?:tests?|spec)\.\w+$|^test[-_].*\.(?:[cm]?[jt]s|rb|php|sh|sql)$`)
-	otherClass  = regexp.MustCompile(`Tests?\.(?:java|kt|cs|php|scala|groovy)$`) // but not latest.php
-	documents   = regexp.MustCompile(`(?i)^(?:docs?|documentation)/`)
+	otherFolder = lazyregexp.New(`(?i)^(?:.+[-_.])?(?:tests?|testing|testutils?|specs?|e2e|cypress|playwright|fixtures?|mocks?|bench(?:marks?)?|examples?|samples?|demos?)(?:[-_.].+)?$|^__\w+__$`)
+	otherFile   = lazyregexp.New(`(?i)^(?:test_.*|conftest)\.py$|[-_.](?:tests?|spec)\.\w+$|^test[-_].*\.(?:[cm]?[jt]s|rb|php|sh|sql)$`)
+	otherClass  = lazyregexp.New(`Tests?\.(?:java|kt|cs|php|scala|groovy)$`) // but not latest.php
+	documents   = lazyregexp.New(`(?i)^(?:docs?|documentation)/`)
 )
 
 // isOther matches files of tests, examples and documentation.
 func isOther(name string) bool {
 	base := path.Base(name)
-	return documents.MatchString(name) || otherFile.MatchString(base) || otherClass.MatchString(base) ||
-		slices.ContainsFunc(foldersOf(name), otherFolder.MatchString)
+	return documents().MatchString(name) || otherFile().MatchString(base) || otherClass().MatchString(base) ||
+		slices.ContainsFunc(foldersOf(name), otherFolder().MatchString)
 }
 
 func foldersOf(name string) []string {
@@ -55,25 +56,25 @@ func foldersOf(name string) []string {
 // isMigration reports whether a file changes a database from one version to the next,
 // judging by its path.
 func isMigration(source fs.FS, name string) bool {
-	if notMigration.MatchString(name) || isOther(name) {
+	if notMigration().MatchString(name) || isOther(name) {
 		return false
 	}
 	folders, base := foldersOf(name), path.Base(name)
-	sql, code := sqlFile.MatchString(base), codeFile.MatchString(base)
-	at := slices.IndexFunc(folders, migrationFolder.MatchString)
+	sql, code := sqlFile().MatchString(base), codeFile().MatchString(base)
+	at := slices.IndexFunc(folders, migrationFolder().MatchString)
 	switch {
-	case changeLog.MatchString(base):
+	case changeLog().MatchString(base):
 		return isChangeLog(source, name)
-	case !sql && !code && !dataFile.MatchString(base):
+	case !sql && !code && !dataFile().MatchString(base):
 		return false
-	case slices.ContainsFunc(folders, schemaFolder.MatchString) && schemaNumbered.MatchString(base):
+	case slices.ContainsFunc(folders, schemaFolder().MatchString) && schemaNumbered().MatchString(base):
 		return true
 	case at < 0:
 		return false
 	}
-	return sql || migrationNumber.MatchString(base) ||
-		code && slices.ContainsFunc(folders[at+1:], versionFolder.MatchString) ||
-		laravelMigration.MatchString(name) || alembicMigration.MatchString(name)
+	return sql || migrationNumber().MatchString(base) ||
+		code && slices.ContainsFunc(folders[at+1:], versionFolder().MatchString) ||
+		laravelMigration().MatchString(name) || alembicMigration().MatchString(name)
 }
 
 // isChangeLog distinguishes a change log of Liquibase from a change log for people.
@@ -90,7 +91,7 @@ func migrationOf(name string) (folder, migration string) {
 	case "migration.sql", "up.sql", "up.yaml":
 		return path.Dir(path.Dir(name)), path.Base(path.Dir(name))
 	}
-	base := sqlFile.ReplaceAllString(path.Base(name), "")
+	base := sqlFile().ReplaceAllString(path.Base(name), "")
 	if base == path.Base(name) {
 		base = strings.TrimSuffix(base, path.Ext(base))
 	}

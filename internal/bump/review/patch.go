@@ -11,11 +11,11 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/text"
 )
@@ -296,14 +296,14 @@ func collect(folder string, names []string) (map[string]*entry, error) {
 }
 
 var (
-	hunkMoved  = regexp.MustCompile(`(?m)^Hunk #\d+ succeeded at -?\d+(?: with fuzz (\d+))?(?: \(offset -?\d+ lines?\))?\.$`)
-	hunkFailed = regexp.MustCompile(`(?m)^Hunk #(\d+) FAILED at `)
-	patchNoise = regexp.MustCompile(`^(?:patch: \*+ )?`)
-	hunkCount  = regexp.MustCompile(`^\d+ out of \d+ hunks? `)
+	hunkMoved  = lazyregexp.New(`(?m)^Hunk #\d+ succeeded at -?\d+(?: with fuzz (\d+))?(?: \(offset -?\d+ lines?\))?\.$`)
+	hunkFailed = lazyregexp.New(`(?m)^Hunk #(\d+) FAILED at `)
+	patchNoise = lazyregexp.New(`^(?:patch: \*+ )?`)
+	hunkCount  = lazyregexp.New(`^\d+ out of \d+ hunks? `)
 )
 
 func (r *patchRun) readOutput() {
-	for _, hunk := range hunkMoved.FindAllStringSubmatch(r.output, -1) {
+	for _, hunk := range hunkMoved().FindAllStringSubmatch(r.output, -1) {
 		r.shifted = true
 		if fuzz, err := strconv.Atoi(hunk[1]); err == nil {
 			r.fuzz = max(r.fuzz, fuzz)
@@ -324,7 +324,7 @@ func (r *patchRun) moved() string {
 
 func (r *patchRun) failedHunks(s section) []hunk {
 	var failed []hunk
-	for _, found := range hunkFailed.FindAllStringSubmatch(r.output, -1) {
+	for _, found := range hunkFailed().FindAllStringSubmatch(r.output, -1) {
 		if n, err := strconv.Atoi(found[1]); err == nil && n >= 1 && n <= len(s.hunks) {
 			failed = append(failed, s.hunks[n-1])
 		}
@@ -336,7 +336,7 @@ func (r *patchRun) failedHunks(s section) []hunk {
 func (r *patchRun) lastMessage() string {
 	lines := r.tail()
 	for _, line := range slices.Backward(lines) {
-		if line = patchNoise.ReplaceAllString(line, ""); line != "" && !hunkCount.MatchString(line) {
+		if line = patchNoise().ReplaceAllString(line, ""); line != "" && !hunkCount().MatchString(line) {
 			return text.Name(line)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/mod/modfile"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // manifests read the declarations about a component in a file.
@@ -178,14 +178,14 @@ func firstLine(data []byte) string {
 func isManifest(_ *reviewer, name string) bool { return manifests[path.Base(name)] != nil }
 
 // placeholder matches a version that is only a placeholder.
-var placeholder = regexp.MustCompile(`^0\.0\.0\b`)
+var placeholder = lazyregexp.New(`^0\.0\.0\b`)
 
 // compareVersion finds components whose version differs from the tag. It looks at the top and
 // next to Containerfiles, and elsewhere at components that matched the tags so far.
 func compareVersion(r *reviewer, name string, before, after []byte) []string {
 	read := manifests[path.Base(name)]
 	is, was := read(after).version, read(before).version
-	if after == nil || r.Version == "" || is == "" || placeholder.MatchString(is) || catalog.CompareVersions(is, r.Version) == 0 {
+	if after == nil || r.Version == "" || is == "" || placeholder().MatchString(is) || catalog.CompareVersions(is, r.Version) == 0 {
 		return nil
 	}
 	followed := before != nil && was != "" && catalog.CompareVersions(was, r.OldVersion) == 0

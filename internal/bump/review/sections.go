@@ -3,10 +3,11 @@ package review
 import (
 	"bytes"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // section is the part of a patch for one file. Only its names are parsed. patch decides what
@@ -24,7 +25,7 @@ type hunk struct {
 	removed  []string // lines of old that are not context
 }
 
-var hunkHeader = regexp.MustCompile(`^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@`)
+var hunkHeader = lazyregexp.New(`^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@`)
 
 // readSections splits a unified diff, of git's dialect or not. Formats:
 // https://www.gnu.org/software/diffutils/manual/html_node/Detailed-Unified.html
@@ -82,7 +83,7 @@ func (r *sectionReader) next() {
 		}
 	case r.git && !r.header && strings.HasPrefix(line, "new file mode "):
 		r.current.create = true
-	case r.header && hunkHeader.MatchString(line):
+	case r.header && hunkHeader().MatchString(line):
 		r.hunk(line)
 		return
 	}
@@ -110,7 +111,7 @@ func (r *sectionReader) name(names ...string) {
 }
 
 func (r *sectionReader) hunk(line string) {
-	counts := hunkHeader.FindStringSubmatch(line)
+	counts := hunkHeader().FindStringSubmatch(line)
 	h := hunk{header: counts[0]}
 	old, new := hunkLines(counts[1]), hunkLines(counts[2])
 	for r.at++; r.at < len(r.lines) && (old > 0 || new > 0); r.at++ {

@@ -2,9 +2,10 @@ package review
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // maxCode is the number of code files that are read, and maxCodeFile their size limit in bytes.
@@ -16,7 +17,7 @@ const (
 // Programs with migrations in code contain SQL statements. Two words in capitals, the usual way
 // to write SQL, are enough. Otherwise the text after them decides.
 var (
-	statement = regexp.MustCompile(`\b(?:` +
+	statement = lazyregexp.New(`\b(?:` +
 		`(?:CREATE|ALTER|DROP)\s+(?:(?:OR\s+REPLACE|UNLOGGED|FOREIGN|UNIQUE|FULLTEXT|SPATIAL)\s+)*(?:TABLE|INDEX)\s+(?:["']?[\w.]|[\x60[$%{<#:@]+\w|["']\s*(?:[+.&,]|\|\|))` +
 		`|(?i:create\s+table\s+(?:if\s+not\s+exists\s+)?` + sqlName + `\s*\()` +
 		`|(?i:create\s+(?:unique\s+)?index\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?` + sqlName + `\s+on\s)` +
@@ -24,17 +25,17 @@ var (
 		`|(?i:drop\s+(?:table|index)\s+(?:if\s+exists\s+)?` + sqlName + `\s*(?:;|cascade))` +
 		`)[^\n;]*`)
 	// If a line ends before the name of the table, the next line has it.
-	unfinished = regexp.MustCompile(`(?i)(?:table|index|exists|concurrently|only)\s+(?:[\w.]+|"\w+"|\x60\w+\x60)\s*$`)
+	unfinished = lazyregexp.New(`(?i)(?:table|index|exists|concurrently|only)\s+(?:[\w.]+|"\w+"|\x60\w+\x60)\s*$`)
 	// Code follows the end of a string.
-	stringEnd = regexp.MustCompile(`["\x60]\s*[,)%+].*`)
-	comment   = regexp.MustCompile(`^\s*(?://|#|--|\*|/\*|<!--)`)
+	stringEnd = lazyregexp.New(`["\x60]\s*[,)%+].*`)
+	comment   = lazyregexp.New(`^\s*(?://|#|--|\*|/\*|<!--)`)
 )
 
 const sqlName = "[\"'`\\[]?[\\w.$-]+[\"'`\\]]?"
 
 // isCode reports whether a file may contain SQL statements.
 func isCode(name string) bool {
-	return (codeFile.MatchString(name) || sqlFile.MatchString(name)) && !isOther(name) && !notMigration.MatchString(name) &&
+	return (codeFile().MatchString(name) || sqlFile().MatchString(name)) && !isOther(name) && !notMigration().MatchString(name) &&
 		!strings.Contains(name, ".min.")
 }
 
@@ -70,13 +71,13 @@ const maxStatement = 300 // bytes to read of a statement, and of the line before
 // statementsOf lists the starts of statements that define tables, each once.
 func statementsOf(data []byte) (texts []string) {
 	seen := map[string]bool{}
-	for _, at := range statement.FindAllIndex(data, -1) {
+	for _, at := range statement().FindAllIndex(data, -1) {
 		before := data[max(0, at[0]-maxStatement):at[0]]
-		if comment.Match(before[bytes.LastIndexByte(before, '\n')+1:]) {
+		if comment().Match(before[bytes.LastIndexByte(before, '\n')+1:]) {
 			continue
 		}
 		text := data[at[0]:min(at[1], at[0]+maxStatement)]
-		if rest := data[at[1]:]; unfinished.Match(text) && len(rest) > 0 && rest[0] == '\n' {
+		if rest := data[at[1]:]; unfinished().Match(text) && len(rest) > 0 && rest[0] == '\n' {
 			next, _, _ := bytes.Cut(rest[1:min(len(rest), maxStatement)], []byte("\n"))
 			next, _, _ = bytes.Cut(next, []byte(";"))
 			text = slices.Concat(text, rest[:1], next)
@@ -91,7 +92,7 @@ func statementsOf(data []byte) (texts []string) {
 
 // unquoted cuts off the surrounding code after a statement.
 func unquoted(text string) string {
-	text = stringEnd.ReplaceAllString(text, "")
+	text = stringEnd().ReplaceAllString(text, "")
 	if strings.Count(text, "'")%2 == 1 {
 		text = text[:strings.LastIndexByte(text, '\'')]
 	}

@@ -70,7 +70,7 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg s
 
 // manifestTarget reads the last part of the URL: a tag, or the manifest's digest.
 func manifestTarget(arg string, body []byte) (tag string, digest v1.Hash, err error) {
-	if tagRegexp.MatchString(arg) {
+	if tagRegexp().MatchString(arg) {
 		sum := sha256.Sum256(body)
 		return arg, v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}, nil
 	}

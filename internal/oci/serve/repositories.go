@@ -60,14 +60,14 @@ func (f manifestInfo) artifactType() string {
 func splitRefName(refName string) (repo, tag string, ok bool) {
 	if repo, digest, found := strings.Cut(refName, "@"); found {
 		_, err := v1.NewHash(digest)
-		return repo, "", err == nil && nameRegexp.MatchString(repo)
+		return repo, "", err == nil && nameRegexp().MatchString(repo)
 	}
 	i := strings.LastIndexByte(refName, ':')
 	if i < 0 {
 		return "", "", false
 	}
 	repo, tag = refName[:i], refName[i+1:]
-	return repo, tag, nameRegexp.MatchString(repo) && tagRegexp.MatchString(tag)
+	return repo, tag, nameRegexp().MatchString(repo) && tagRegexp().MatchString(tag)
 }
 
 // sizeOf returns the size of a blob, 0 if it is missing.

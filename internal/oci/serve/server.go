@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/oci/layout"
 )
 
@@ -89,8 +90,8 @@ func sameDir(a, b string) bool {
 // Names and tags are checked before they are used. Grammar:
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pulling-manifests
 var (
-	nameRegexp = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
-	tagRegexp  = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+	nameRegexp = lazyregexp.New(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tagRegexp  = lazyregexp.New(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 )
 
 const maxNameLength = 255
@@ -183,7 +184,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 		if m == nil {
 			continue
 		}
-		if len(m[1]) > maxNameLength || !nameRegexp.MatchString(m[1]) {
+		if len(m[1]) > maxNameLength || !nameRegexp().MatchString(m[1]) {
 			return errorf(http.StatusBadRequest, "NAME_INVALID", "%q is not the name of a repository", m[1])
 		}
 		return e.handle(s, w, r, m[1], m[2])

@@ -7,11 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/license"
 	"github.com/libresh/libre/internal/nix"
 	"github.com/libresh/libre/internal/sbom"
@@ -129,11 +129,11 @@ func valid(expression string) string {
 
 // advisory matches an ID in the name of a patch. nixpkgs names patches like
 // CVE-2026-1234.patch.
-var advisory = regexp.MustCompile(`(?i)CVE-\d{4}-\d{4,}|GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}`)
+var advisory = lazyregexp.New(`(?i)CVE-\d{4}-\d{4,}|GHSA(?:-[23456789cfghjmpqrvwx]{4}){3}`)
 
 func advisories(name string) []string {
 	var ids []string
-	for _, id := range advisory.FindAllString(name, -1) {
+	for _, id := range advisory().FindAllString(name, -1) {
 		if prefix, rest, _ := strings.Cut(id, "-"); strings.EqualFold(prefix, "GHSA") {
 			id = "GHSA-" + strings.ToLower(rest)
 		} else {

@@ -234,7 +234,7 @@ func (w *world) unmoved(ctx context.Context, r *Release, repository string) erro
 func (w *world) unmovedTag(ctx context.Context, r *Release, ref catalog.Ref) error {
 	was := w.tags[ref.Repository][ref.Tag]
 	_, _, isRelease := catalog.ParseTag(ref.Tag)
-	if attachmentTag.MatchString(ref.Tag) || isRelease && was != "" && ref.Tag != r.Record.Tag {
+	if attachmentTag().MatchString(ref.Tag) || isRelease && was != "" && ref.Tag != r.Record.Tag {
 		return nil
 	}
 	at, err := w.client.Tag(ref)

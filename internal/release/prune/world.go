@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/state"
@@ -53,7 +53,7 @@ type node struct {
 
 // attachmentTag matches the tags of lists of attachments, and of signatures and attestations in
 // the format classic.
-var attachmentTag = regexp.MustCompile(`^sha256-([0-9a-f]{64})(\.[a-z]+)?$`)
+var attachmentTag = lazyregexp.New(`^sha256-([0-9a-f]{64})(\.[a-z]+)?$`)
 
 // read reads all tags of all repositories of the catalogue, and the manifests that they point
 // to.
@@ -123,7 +123,7 @@ func (w *world) readAll(ctx context.Context, repositories []string) error {
 		w.tags[repository] = map[string]string{}
 		w.mu.Unlock()
 		for _, tag := range all {
-			if named := attachmentTag.FindStringSubmatch(tag); named != nil {
+			if named := attachmentTag().FindStringSubmatch(tag); named != nil {
 				at := place{repository, "sha256:" + named[1]}
 				w.lists[at] = append(w.lists[at], tag)
 				continue
@@ -295,7 +295,7 @@ func (w *world) addTagged(ctx context.Context, r *Release, repository string, su
 			continue
 		}
 		r.Digests = append(r.Digests, Digest{Repository: repository, Digest: found.Digest.String(), Kind: "attachment", Tags: []string{tag}, Size: found.Size})
-		if attachmentTag.FindStringSubmatch(tag)[2] != "" {
+		if attachmentTag().FindStringSubmatch(tag)[2] != "" {
 			age.addClassic(found.Content)
 		}
 	}

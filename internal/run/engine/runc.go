@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/private"
 	"github.com/libresh/libre/internal/process"
 	"github.com/libresh/libre/internal/text"
@@ -55,7 +55,7 @@ func checkRunc() error {
 	return nil
 }
 
-var runcVersion = regexp.MustCompile(`^runc version (\S+)`)
+var runcVersion = lazyregexp.New(`^runc version (\S+)`)
 
 func openRunc(ctx context.Context, o Options) (Engine, error) {
 	r := &runc{o: o, containers: map[string]*started{}, roots: map[string]string{}}
@@ -67,7 +67,7 @@ func openRunc(ctx context.Context, o Options) (Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runc --version: %w", err)
 	}
-	if found := runcVersion.FindStringSubmatch(text.Line(string(out))); found != nil {
+	if found := runcVersion().FindStringSubmatch(text.Line(string(out))); found != nil {
 		r.version = found[1]
 	}
 	if err := r.clean(); err != nil {

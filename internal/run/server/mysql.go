@@ -11,12 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/process"
 )
 
@@ -73,7 +73,7 @@ func startMySQL(ctx context.Context, o Options) (*Server, error) {
 	}, nil
 }
 
-var mariaDBVersion = regexp.MustCompile(`Ver ([0-9.]+)-MariaDB`)
+var mariaDBVersion = lazyregexp.New(`Ver ([0-9.]+)-MariaDB`)
 
 func findMariaDB(ctx context.Context) (path, version string, err error) {
 	missing := &fault.Fault{Kind: fault.NotFound, Err: errors.New("this machine has no MariaDB"), Fix: "apt-get install mariadb-server"}
@@ -87,7 +87,7 @@ func findMariaDB(ctx context.Context) (path, version string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("%s --version: %w", path, err)
 	}
-	if found := mariaDBVersion.FindStringSubmatch(string(out)); found != nil {
+	if found := mariaDBVersion().FindStringSubmatch(string(out)); found != nil {
 		version = found[1]
 	}
 	return path, version, nil

@@ -9,11 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/process"
 )
 
@@ -76,7 +76,7 @@ func startPostgres(ctx context.Context, o Options) (*Server, error) {
 	}, nil
 }
 
-var postgresVersion = regexp.MustCompile(`PostgreSQL\) (\d+)`)
+var postgresVersion = lazyregexp.New(`PostgreSQL\) (\d+)`)
 
 // findPostgres finds the newest PostgreSQL: Debian keeps them out of PATH.
 func findPostgres(ctx context.Context) (bin, version string, err error) {
@@ -92,7 +92,7 @@ func findPostgres(ctx context.Context) (bin, version string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("%s/postgres --version: %w", bin, err)
 	}
-	if found := postgresVersion.FindStringSubmatch(string(out)); found != nil {
+	if found := postgresVersion().FindStringSubmatch(string(out)); found != nil {
 		version = found[1]
 	}
 	return bin, version, nil

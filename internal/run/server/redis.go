@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 
 	"os/exec"
 
 	"github.com/libresh/libre/internal/fault"
+	"github.com/libresh/libre/internal/lazyregexp"
 	"github.com/libresh/libre/internal/process"
 )
 
@@ -54,7 +54,7 @@ func startRedis(ctx context.Context, o Options) (*Server, error) {
 	}, nil
 }
 
-var redisVersion = regexp.MustCompile(`v=([0-9.]+)`)
+var redisVersion = lazyregexp.New(`v=([0-9.]+)`)
 
 func findRedis(ctx context.Context) (path, what string, err error) {
 	for _, program := range []struct{ name, what string }{{"valkey-server", "Valkey"}, {"redis-server", "Redis"}} {
@@ -66,7 +66,7 @@ func findRedis(ctx context.Context) (path, what string, err error) {
 		if err != nil {
 			return "", "", fmt.Errorf("%s --version: %w", path, err)
 		}
-		if found := redisVersion.FindStringSubmatch(string(out)); found != nil {
+		if found := redisVersion().FindStringSubmatch(string(out)); found != nil {
 			program.what += " " + found[1]
 		}
 		return path, program.what, nil

@@ -7,11 +7,12 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // routeGitLab adds the routes of GitLab's REST API. The path of a project, URL-encoded,
@@ -152,10 +153,10 @@ type gitlabChange struct {
 
 // quickAction matches a line that GitLab executes as a command, in any text.
 // https://docs.gitlab.com/user/project/quick_actions/
-var quickAction = regexp.MustCompile(`(?m)^/[a-z_]+`)
+var quickAction = lazyregexp.New(`(?m)^/[a-z_]+`)
 
 func (f *Forge) checkQuiet(text string) {
-	if action := quickAction.FindString(text); action != "" {
+	if action := quickAction().FindString(text); action != "" {
 		f.t.Errorf("GitLab would execute %s of:\n%s", action, text)
 	}
 }
