@@ -67,8 +67,8 @@ case $1 in plan) printf '%s\tbuild\tnew\tk\n' "${2%%/*}/web/default"; printf 'ot
 			}
 		}
 		for machine, want := range map[int]string{
-			1: "plan docs/*/default docs/*/lyon\nbuild --summary summary.md docs/web/default\npush docs/*/default docs/*/lyon --summary summary.md\n",
-			2: "plan meet/*/default\nbuild --summary summary.md meet/web/default\npush meet/*/default --summary summary.md\n",
+			1: "plan docs/*/default docs/*/lyon\nbuild --system all --summary summary.md docs/web/default\npush docs/*/default docs/*/lyon --summary summary.md\n",
+			2: "plan meet/*/default\nbuild --system all --summary summary.md meet/web/default\npush meet/*/default --summary summary.md\n",
 			3: "",
 		} {
 			if machine == 3 && forge == "github" {

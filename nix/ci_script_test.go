@@ -16,7 +16,7 @@ func shell(script string) *exec.Cmd {
 // checkBuildScript runs the script that builds what is not published.
 func checkBuildScript(t *testing.T, script, summary string) {
 	t.Helper()
-	const plan = "docs/backend/default\tbuild\timage key changed\tk\ndocs/frontend/lyon\tnothing\tpublished\tk\nmeet/web/debug\tbuild\tnew\tk\n"
+	const plan = "docs/backend/default\tbuild\timage key changed\tk\ndocs/frontend/lyon\tnothing\tpublished\tk\nmeet/web/debug\tbuild\tnew\tk\nmeet/web/default\tsign\tnot signed\tk\nmeet/web/lyon\ttag\tgone\tk\n"
 	run := func(plan string, code int) (string, error) {
 		dir := t.TempDir()
 		libre := fmt.Sprintf("#!/bin/sh\n[ \"$1\" != plan ] || { printf '%s'; exit %d; }\necho \"$@\"\n", plan, code)
@@ -29,7 +29,7 @@ func checkBuildScript(t *testing.T, script, summary string) {
 		out, err := cmd.Output()
 		return string(out), err
 	}
-	if out, err := run(plan, 0); err != nil || out != "build --summary "+summary+" docs/backend/default meet/web/debug\n" {
+	if out, err := run(plan, 0); err != nil || out != "build --system all --summary "+summary+" docs/backend/default meet/web/debug meet/web/default\n" {
 		t.Errorf("%q, %v", out, err)
 	}
 	if out, err := run("", 0); err != nil || out != "" {

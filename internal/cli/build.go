@@ -36,7 +36,7 @@ type imageOptions struct {
 func (o *imageOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVar(&o.all, "all", false, "select every image")
-	flags.StringSliceVar(&o.systems, "system", nil, "build for `SYSTEMS`, such as x86_64-linux,aarch64-linux (default: this machine's)")
+	flags.StringSliceVar(&o.systems, "system", nil, "build for `SYSTEMS`, such as x86_64-linux,aarch64-linux, or all for those of flake.nix (default: this machine's)")
 	addOutputFlag(cmd, &o.output)
 }
 
@@ -162,6 +162,9 @@ func (e *env) buildWithHashes(ctx context.Context, o buildOptions, ws *workspace
 	return e.runBuild(ctx, o)
 }
 
+// allSystems is the value of --system for the systems of flake.nix, for which push publishes.
+const allSystems = "all"
+
 // request is what the options select, for this machine's system if they name none.
 func (e *env) request(ctx context.Context, command string, o imageOptions) (*workspace, nix.Request, error) {
 	ws, patterns, err := e.selected(ctx, command, o.selection, o.all)
@@ -169,6 +172,9 @@ func (e *env) request(ctx context.Context, command string, o imageOptions) (*wor
 		return nil, nix.Request{}, err
 	}
 	systems := o.systems
+	if slices.Equal(systems, []string{allSystems}) {
+		return ws, nix.Request{Patterns: patterns, AllSystems: true}, nil
+	}
 	if len(systems) == 0 {
 		system, err := nix.MachineSystem()
 		if err != nil {
@@ -191,10 +197,14 @@ type exports struct {
 	system  string // that docker and podman get
 }
 
-// openExports finds errors in the flags, before minutes of building.
+// openExports finds errors in the flags, before minutes of building. Without systems, images are
+// built for all.
 func openExports(ctx context.Context, o buildOptions, systems []string) (exports, error) {
-	s := exports{archive: o.archive, system: systems[0]}
-	if machine, err := nix.MachineSystem(); err == nil && slices.Contains(systems, machine) {
+	s := exports{archive: o.archive}
+	if len(systems) > 0 {
+		s.system = systems[0]
+	}
+	if machine, err := nix.MachineSystem(); err == nil && (len(systems) == 0 || slices.Contains(systems, machine)) {
 		s.system = machine
 	}
 	if o.archive == "-" {

@@ -39,6 +39,8 @@ var fixedValues = map[string][]string{
 	"vex output-format":  {"table", "openvex", "cyclonedx"},
 	"status":             wordsOf(vex.NotAffected, vex.Affected, vex.UnderInvestigation, vex.Fixed),
 	"system":             systemsOfImages,
+	"build system":       append(slices.Clone(systemsOfImages), allSystems),
+	"plan system":        append(slices.Clone(systemsOfImages), allSystems),
 }
 
 // takesFile and takesFolder list flags with a path. The flags in takesAny accept other
