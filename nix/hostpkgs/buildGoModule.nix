@@ -88,7 +88,7 @@ let
     mkdir $out
     [ -e $goModules/modules.txt ] || exit 0
     cp -r $standardLibrary/. $out
-    chmod -R u+w $out
+    chmod u+w $out $out/* # Go adds files and changes none
     export GOCACHE=$out GOPROXY=off GOFLAGS="-mod=vendor ${flags}"
     mkdir $TMPDIR/source
     cd $TMPDIR/source
@@ -125,7 +125,7 @@ runCommand name
   mkdir $GOCACHE
   for compiled in $standardLibrary ''${dependencies-}; do
     cp -r $compiled/. $GOCACHE
-    chmod -R u+w $GOCACHE
+    chmod u+w $GOCACHE $GOCACHE/* # Go adds files and changes none
   done
   export GOPROXY=off GOSUMDB=off GOFLAGS="-mod=vendor ${flags}"
   if [ -n "''${goModules-}" ]; then
