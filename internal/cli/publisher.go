@@ -82,7 +82,7 @@ func (e *env) publisher(ctx context.Context, ws *workspace, o registryOptions, o
 		return nil, err
 	}
 	builder, err := ws.builder(ctx, output)
-	return &publish.Publisher{Reader: reader, Builder: builder, AlsoTags: ws.settings.AlsoTag}, err
+	return &publish.Publisher{Reader: reader, Builder: builder}, err
 }
 
 // layoutReader compares the catalogue with the OCI layout.
@@ -112,7 +112,7 @@ func (e *env) comparer(ctx context.Context, ws *workspace, o registryOptions, ou
 	if err != nil {
 		return nil, err
 	}
-	reader.Registry, reader.CopyTo = clients[0], clients[1:]
+	reader.Registry, reader.CopyTo, reader.AlsoTags = clients[0], clients[1:], ws.settings.AlsoTag
 	reader.Withdrawn, err = withdrawn.Load(ws.dir)
 	return reader, err
 }

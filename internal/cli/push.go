@@ -184,7 +184,7 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*publis
 		e.Warnf("sign: none in libre.yaml: images are not signed and get no SBOM or provenance")
 	}
 	if len(o.alsoTag) > 0 {
-		publisher.AlsoTags = o.alsoTag
+		publisher.Reader.AlsoTags = o.alsoTag
 	}
 	builder := publisher.Builder
 	builder.Jobs, builder.FailFast = max(o.jobs, 1), o.failFast

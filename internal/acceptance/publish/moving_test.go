@@ -170,6 +170,53 @@ func TestPlanSaysWhatPushWouldDo(t *testing.T) {
 	check("a new package version", plan(), "two/job/default build new, two/web/default build new")
 }
 
+// A release whose moving tags do not point to it needs work: plan, its matrix and status say so, for
+// each registry. A newer release keeps its tags.
+func TestPlanAndStatusReadMovingTags(t *testing.T) {
+	t.Parallel()
+	c := shared(t).copy(t)
+	reg, copies := newWatched(t, "referrers", sign.Bundle), newWatched(t, "referrers", sign.Bundle)
+	copies.hasCopiesOf(reg)
+	settings := "sign:\n  key: cosign.key\nregistry: " + reg.prefix() + "\ncopyTo: [" + copies.prefix() + "]\n"
+	c.file(t, "libre.yaml", settings)
+	c.run("push", two).want(t, 0)
+	is := func(when, action, state, reason string, code int) {
+		t.Helper()
+		planned, status := c.run("plan", two).want(t, code), c.run("status", two)
+		for _, image := range []string{"two/job/default", "two/web/default"} {
+			if line := image + "\t" + action + "\t" + reason; !strings.Contains(planned.stdout, line) {
+				t.Errorf("%s: plan has no %q\n%s%s", when, line, planned.stdout, planned.stderr)
+			}
+		}
+		if !strings.Contains(status.stdout, "\t"+state+"\t") || !strings.Contains(status.stdout, reason) {
+			t.Errorf("%s: status, want %s, %s\n%s", when, state, reason, status.stdout)
+		}
+		const work = `"selection":"two/*/default","images":2`
+		if got := c.run("plan", two, "--matrix").want(t, code); strings.Contains(got.stdout, work) != (action == "tag") {
+			t.Errorf("%s: %s", when, got.stdout)
+		}
+	}
+	c.file(t, "libre.yaml", settings+"alsoTag: [latest, \"{major}\"]\n")
+	is("configured later", "tag", "not tagged", "there is no tag "+reg.prefix()+"/two-default:latest", 0)
+	c.run("push", two).want(t, 0)
+	is("set", "nothing", "published", "", 0)
+	copies.forget(t, "two-default", "latest")
+	is("gone from a copy", "tag", "not tagged", "there is no tag "+copies.prefix()+"/two-default:latest", 0)
+	c.run("push", two).want(t, 0)
+
+	c.edit(t, "apps/two/default.nix", "packageVersion = 3", "packageVersion = 4")
+	c.run("push", two).want(t, 0)
+	reg.retag(t, "two-default", "2-3", "latest") // as after a run that was killed before it moved the tag
+	is("at an older release", "tag", "not tagged", reg.prefix()+"/two-default:latest points to another release", 0)
+	c.run("push", two).want(t, 0)
+	c.edit(t, "apps/two/default.nix", "packageVersion = 4", "packageVersion = 3")
+	is("at a newer release", "nothing", "published", "", 0)
+
+	reg.retag(t, "two-web-default", "2-3", "stolen")
+	reg.plant(t, "two-web-default:2-3", "two-default:latest")
+	is("at something else", "moved", "moved", reg.prefix()+"/two-default:latest was moved: it points to ", 1)
+}
+
 // retag points another tag to the target of a tag.
 func (w *watched) retag(t testing.TB, repository, from, to string) {
 	t.Helper()

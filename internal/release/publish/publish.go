@@ -29,7 +29,6 @@ type Publisher struct {
 	DryRun    bool                      // write to no registry
 	Force     bool                      // replace tags that have other content
 	Resign    bool                      // sign statements that a former key signed again with the present key
-	AlsoTags  []string                  // moving tags that passed catalog.CheckMovingTag
 	Shard     release.Shard             // the part of the selected apps to publish; zero for all
 
 	// Inspect refuses a new image because of its contents: an error holds its release back. If it

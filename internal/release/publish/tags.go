@@ -2,14 +2,9 @@ package publish
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
-	"strconv"
-
-	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/fault"
@@ -87,7 +82,7 @@ type tagging struct {
 // go to the newest release that is not.
 func (p *Publisher) moveTags(ctx context.Context, in *registry.Client, r *releasePush, published []Result) []Result {
 	var moved []Result
-	for _, pattern := range p.AlsoTags {
+	for _, pattern := range p.Reader.AlsoTags {
 		present := &tagging{r.rel.Name(), r.rel.App, published}
 		tag, err := catalog.ExpandMovingTag(pattern, r.rel.App.Version)
 		if err == nil && p.Reader.Withdrawal(r.rel) != nil {
@@ -137,13 +132,18 @@ func (p *Publisher) moveTag(ctx context.Context, in *registry.Client, to *taggin
 
 // movable compares a moving tag of a release's images and record with the digests that it
 // should point to. newer is the version that the tag points to now, if that version is newer
-// and not withdrawn.
+// and not withdrawn. What this catalogue did not publish is replaced only with Force.
 func (p *Publisher) movable(ctx context.Context, in *registry.Client, to *tagging, tag string) (results []Result, newer string, err error) {
 	for _, there := range to.images {
 		ref := catalog.Ref{Repository: there.Ref.Repository, Tag: tag}
 		result := Result{Name: there.Name, Ref: ref, State: p.made(state.Tagged), Digest: there.Digest, Tag: there.Tag.Context().Tag(tag)}
-		at, newer, err := p.tagged(ctx, in, result.Tag, to.app)
-		if err != nil || newer != "" && p.Reader.Withdrawn.Find(to.app.Name, newer) == nil {
+		at, newer, err := p.Reader.MovingTag(ctx, in, result.Tag, to.app)
+		if foreign := errors.As(err, new(*state.ForeignTagError)); foreign && p.Force {
+			err = nil
+		} else if foreign {
+			err = fmt.Errorf("%w: replace it with --force", err)
+		}
+		if err != nil || newer != "" {
 			return nil, newer, err
 		}
 		if at == there.Digest.DigestStr() {
@@ -185,49 +185,4 @@ func kept(err error, now, instead string) error {
 		why += " (it points to " + now + ")"
 	}
 	return &fault.Fault{Err: errors.New(why), Fix: instead + ", or allow overwriting tags in the registry's settings"}
-}
-
-// tagged returns the digest that a moving tag points to, or "" if there is no such tag, and
-// its version if that is newer than the app's. A tag that this catalogue's signer did not
-// sign is replaced only with Force.
-func (p *Publisher) tagged(ctx context.Context, in *registry.Client, tag name.Tag, app catalog.App) (digest, newer string, err error) {
-	got, err := in.Get(ctx, tag)
-	if errors.Is(err, registry.ErrNotFound) {
-		return "", "", nil
-	}
-	if err != nil {
-		return "", "", err
-	}
-	if p.signing() != nil {
-		_, err := p.signing().Client.Verify(ctx, tag.Context().Digest(got.Digest.String()), p.signing().Policy)
-		if state.IsUnsigned(err) && p.Force {
-			return got.Digest.String(), "", nil
-		}
-		if state.IsUnsigned(err) {
-			return "", "", fmt.Errorf("%s points to something that this catalogue's key did not sign: replace it with --force: %w", tag, err)
-		}
-		if err != nil {
-			return "", "", state.Explained(err)
-		}
-	}
-	var manifest struct {
-		Annotations map[string]string `json:"annotations"`
-	}
-	if err := json.Unmarshal(got.Content, &manifest); err != nil {
-		return "", "", fmt.Errorf("reading %s: %w", tag, err)
-	}
-	// A newer version of another image does not count.
-	if title := manifest.Annotations[release.OCIPrefix+"title"]; title != path.Base(tag.RepositoryStr()) {
-		if p.Force {
-			return got.Digest.String(), "", nil
-		}
-		return "", "", fmt.Errorf("%s points to something that is signed as %q: replace it with --force", tag, title)
-	}
-	version := manifest.Annotations[release.LibrePrefix+"app-version"]
-	packageVersion, _ := strconv.Atoi(manifest.Annotations[release.LibrePrefix+"package-version"])
-	order := catalog.CompareVersions(version, app.Version)
-	if order > 0 || order == 0 && packageVersion > app.PackageVersion {
-		newer = catalog.Tag(version, packageVersion)
-	}
-	return got.Digest.String(), newer, nil
 }

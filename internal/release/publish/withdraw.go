@@ -210,7 +210,7 @@ func attest(ctx context.Context, signing *state.Signing, label string, predicate
 func (a *announcement) moveTags(ctx context.Context, changed []Result) []Result {
 	p := a.publisher
 	var moved []Result
-	for _, pattern := range p.AlsoTags {
+	for _, pattern := range p.Reader.AlsoTags {
 		present, _ := catalog.ExpandMovingTag(pattern, a.rel.rel.App.Version)
 		done := []string{present}
 		for _, change := range changed {

@@ -27,6 +27,7 @@ type Reader struct {
 	CopyTo    []*registry.Client // further registries with the same content
 	Signing   *Signing           // nil if nothing is signed or attested
 	Deep      bool               // read and verify all attachments, not only the lists of them
+	AlsoTags  []string           // moving tags that passed catalog.CheckMovingTag
 	Warn      func(id catalog.ID, warning string)
 	Withdrawn withdrawn.List // of the catalogue
 	// Stated reads the statements in an app's vex.yaml. It may be nil: then there are no

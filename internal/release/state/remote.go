@@ -216,10 +216,14 @@ func (r *Reader) lookTags(ctx context.Context, in *registry.Client, rel *Release
 	return tags, ReadTags(ctx, in, tags)
 }
 
-// CompareAll compares a release with all registries that it is copied to, as Compare does.
+// CompareAll compares a release with all registries that it is copied to, as Compare does, and
+// reads its moving tags.
 func (r *Reader) CompareAll(ctx context.Context, rel *Release) (Remote, error) {
 	s, err := r.Compare(ctx, rel)
 	if err != nil || s.State != Published && s.State != Incomplete {
+		return s, err
+	}
+	if err := r.lookMoving(ctx, r.Registry, rel, &s); err != nil {
 		return s, err
 	}
 	for _, to := range r.CopyTo {
@@ -244,6 +248,9 @@ func (r *Reader) CompareAll(ctx context.Context, rel *Release) (Remote, error) {
 			s.lack(rel, there.Lacks)
 			s.Twice = append(s.Twice, there.Twice...)
 			s.SaysOtherwise = s.SaysOtherwise || there.SaysOtherwise
+		}
+		if err := r.lookMoving(ctx, to, rel, &s); err != nil {
+			return s, err
 		}
 	}
 	return s, nil
