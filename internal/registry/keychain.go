@@ -68,14 +68,19 @@ func dockerFile() string {
 	return filepath.Join(cmp.Or(os.Getenv("DOCKER_CONFIG"), filepath.Join(home, ".docker")), "config.json")
 }
 
+// podmanFiles leaves out a session's file in a folder that this user must not enter: it is
+// another user's. Root's podman closes /run/containers.
 func podmanFiles() []string {
 	home, _ := os.UserHomeDir()
-	session := filepath.Join("/run/containers", strconv.Itoa(os.Getuid()))
+	session := filepath.Join("/run/containers", strconv.Itoa(os.Getuid()), "auth.json")
 	if runtime := os.Getenv("XDG_RUNTIME_DIR"); runtime != "" {
-		session = filepath.Join(runtime, "containers")
+		session = filepath.Join(runtime, "containers", "auth.json")
 	}
-	lasting := filepath.Join(cmp.Or(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config")), "containers")
-	return []string{filepath.Join(session, "auth.json"), filepath.Join(lasting, "auth.json")}
+	lasting := filepath.Join(cmp.Or(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config")), "containers", "auth.json")
+	if _, err := os.Stat(session); errors.Is(err, fs.ErrPermission) {
+		return []string{lasting}
+	}
+	return []string{session, lasting}
 }
 
 // Resolve returns the login to a registry or a repository.

@@ -2,10 +2,13 @@ package registry
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -79,6 +82,47 @@ func TestKeychain(t *testing.T) {
 	expect(map[string]string{"four.example/x": "elsewhere"})
 	t.Setenv("DOCKER_AUTH_CONFIG", `{"auths":{`+login("five.example", "variable", "p")+`}}`)
 	expect(map[string]string{"five.example/x": "variable"})
+}
+
+// Where root has run podman, nobody else may enter /run/containers. So a user without a
+// session of their own has no logins there.
+func TestSessionOfAnotherUserHasNoLogin(t *testing.T) {
+	home := homeless(t)
+	writeAuths(t, filepath.Join(home, "run/containers/auth.json"), login("one.example", "other", "p"))
+	writeAuths(t, filepath.Join(home, ".config/containers/auth.json"), login("one.example", "mine", "p"))
+	asUser(t, home)
+	for _, closed := range []string{"run/containers", "run"} {
+		path := filepath.Join(home, closed)
+		if err := os.Chmod(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := userOf(t, "one.example/x"); got != "mine" {
+			t.Errorf("%s is closed: user %q", closed, got)
+		}
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// asUser continues the test as an ordinary user, whom file modes stop, who owns home.
+func asUser(t *testing.T, home string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	const nobody = 65534
+	err := filepath.WalkDir(home, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, nobody, nobody))
+	})
+	if err := errors.Join(err, os.Chmod(filepath.Dir(home), 0o755), syscall.Seteuid(nobody)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Seteuid(0); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // putHelper installs a credential helper that keeps logins in a folder of the home
