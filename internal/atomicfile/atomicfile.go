@@ -37,7 +37,15 @@ func Create(dir string, mode fs.FileMode) (*File, error) {
 
 // Replace closes the file and gives it a name, in place of what has that. An error names the
 // path.
-func (f *File) Replace(path string) error { return f.finish(os.Rename, path) }
+func (f *File) Replace(path string) error {
+	return f.finish(func(from, to string) error {
+		err := os.Rename(from, to)
+		if errors.Is(err, fs.ErrExist) { // as os calls it
+			return syscall.EISDIR
+		}
+		return err
+	}, path)
+}
 
 // Link closes the file and gives it a name that nothing has yet: else it is fs.ErrExist.
 func (f *File) Link(path string) error {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -142,6 +144,9 @@ func (ws *workspace) pruner(ctx context.Context, o registryOptions, patterns []c
 	for app, failure := range evaluation.Failures {
 		return nil, fmt.Errorf("nothing can be deleted while %s cannot be evaluated: %w", app, failure)
 	}
+	if _, err := catalog.Select(patterns, slices.Sorted(maps.Keys(evaluation.Apps))); err != nil {
+		return nil, err
+	}
 	if _, err := catalog.SelectImages(patterns, evaluation.Apps); err != nil {
 		return nil, err
 	}
@@ -195,6 +200,9 @@ func (e *env) carryOut(ctx context.Context, o pruneOptions) error {
 		err = errors.Join(e.JSON(deleted), err)
 	} else {
 		err = errors.Join(e.Table(releaseTable("deleted", deleted.Releases)), err)
+	}
+	if len(plan.Releases) == 0 {
+		e.Notef("nothing is deleted: %s has no releases", o.yes)
 	}
 	if len(deleted.Releases) > 0 {
 		e.Notef("%s deleted; the registry frees the bytes when it collects its garbage", ui.Count(len(deleted.Releases), "release"))

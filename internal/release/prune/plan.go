@@ -160,7 +160,7 @@ func (p *Pruner) candidate(ctx context.Context, w *world, of variant, ref catalo
 		return nil, "", err
 	}
 	age := p.Now.Sub(release.Signed)
-	if age >= minAge && age < rule.NewerThan {
+	if rule.NewerThan > 0 && age < rule.NewerThan {
 		return nil, "", nil
 	}
 	switch why, err = w.withdrawal(ctx, release); {

@@ -220,6 +220,20 @@ func TestOldReleasesGoAsAWhole(t *testing.T) {
 	}
 }
 
+// The plan says why a release stays only if the rule does not keep it.
+func TestWhatTheRuleKeepsNeedsNoReason(t *testing.T) {
+	h := newHouse(t, memory(t))
+	for n := range 3 {
+		h.publish("docs", fmt.Sprint(n+1), "", day)
+	}
+	if plan := h.plan(Rule{Keep: 1, NewerThan: 90 * day}); len(plan.Releases)+len(plan.Kept) != 0 {
+		t.Errorf("the rule keeps all: %v", plan)
+	}
+	if plan := h.plan(Rule{Keep: 1}); len(plan.Releases) != 0 || len(plan.Kept) != 2 {
+		t.Errorf("too young to go: %v", plan)
+	}
+}
+
 func TestWhatMustStay(t *testing.T) {
 	for name, test := range map[string]struct {
 		prepare func(h *house, p *Pruner)
