@@ -124,6 +124,9 @@ func copyFile(to, from string, entry fs.DirEntry) error {
 
 // Open finds the folder that libre edit made around dir, and what its source is.
 func Open(ctx context.Context, dir string) (folder string, origin Origin, err error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", origin, &fault.Fault{Err: fmt.Errorf("%s is not a folder", dir), Fix: "name the one that libre edit made"}
+	}
 	unknown := &fault.Fault{Err: fmt.Errorf("%s is in no folder that libre edit made", dir), Fix: "libre edit APP --variant NAME makes one"}
 	folder, err = git.Top(ctx, dir)
 	if errors.Is(err, git.ErrNoRepository) {

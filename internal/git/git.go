@@ -37,6 +37,9 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if e.Tail == "" && !errors.As(e.Err, new(*exec.ExitError)) {
+		return fmt.Sprintf("git %s: %v", e.Command, e.Err) // it did not start
+	}
 	if e.Tail == "" {
 		return fmt.Sprintf("git %s: %v, without a message: a hook may have refused it", e.Command, e.Err)
 	}

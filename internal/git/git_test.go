@@ -134,6 +134,13 @@ func TestMissingGitIsNamed(t *testing.T) {
 	}
 }
 
+func TestHookIsBlamedOnlyIfGitRan(t *testing.T) {
+	_, err := Output(t.Context(), filepath.Join(t.TempDir(), "none"), "status")
+	if err == nil || strings.Contains(err.Error(), "hook") {
+		t.Error(err)
+	}
+}
+
 func TestErrorsKeepTheLastLineButNoSecret(t *testing.T) {
 	dir := repository(t)
 	command := Command{Dir: dir, Secrets: []string{"tr0ub4dor"}, Hooks: true}
