@@ -63,7 +63,7 @@ func (e *env) runShell(ctx context.Context, by, word string) error {
 	c, known := document.Spec.Components[component]
 	switch {
 	case !known:
-		return usageError{fmt.Errorf("%s has no component %s: %s", app, component, strings.Join(slices.Sorted(maps.Keys(document.Spec.Components)), ", "))}
+		return usageError{fmt.Errorf("%s has no component %s, expected one of: %s", app, component, strings.Join(slices.Sorted(maps.Keys(document.Spec.Components)), ", "))}
 	case c.Image == nil || c.Image.Digest == "":
 		return &fault.Fault{Err: fmt.Errorf("the image of %s/%s/%s is not built", app, component, debugVariant), Fix: fmt.Sprintf("libre build %s/%s/%s", app, component, debugVariant)}
 	}

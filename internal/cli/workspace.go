@@ -116,8 +116,11 @@ func findCatalogue(start string) (string, error) {
 		if _, err := os.Stat(filepath.Join(dir, "flake.nix")); err == nil {
 			return dir, nil
 		}
+		if start != "" {
+			return "", fmt.Errorf("%s: %w", start, errNoCatalogue)
+		}
 		parent := filepath.Dir(dir)
-		if parent == dir || start != "" {
+		if parent == dir {
 			return "", errNoCatalogue
 		}
 		dir = parent

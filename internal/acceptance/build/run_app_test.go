@@ -294,7 +294,7 @@ func TestShellOpensTheDebugVariant(t *testing.T) {
 		t.Errorf("%v\n%s%s", err, stdout, stderr)
 	}
 	for want, word := range map[string]string{
-		"guestbook has no component nowhere: backend, base, frontend": "guestbook/nowhere",
+		"guestbook has no component nowhere, expected one of: backend, base, frontend": "guestbook/nowhere",
 		"guestbook is not a component: give APP/COMPONENT":            "guestbook",
 	} {
 		if stdout, stderr, err := testkit.Output(c.command("shell", word, "--engine", "runc")); err == nil || stdout != "" || !strings.HasPrefix(stderr, "error: "+want) {
