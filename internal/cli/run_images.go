@@ -66,7 +66,7 @@ func (e *env) publishedRunnable(ctx context.Context, o registryOptions, word str
 		return nil, nil, err
 	}
 	for _, result := range results {
-		if state.AsWithdrawn(result.Err) != nil {
+		if state.AsWithdrawn(result.Err) != nil || errors.Is(result.Err, registry.ErrNotFound) {
 			return nil, nil, result.Err
 		}
 		if result.Err != nil {

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -122,7 +123,9 @@ func (e *env) verifyReferences(ctx context.Context, o registryOptions, reference
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, state.VerifyReference(ctx, client, signing, reference, verifierKey(ws, o))...)
+		verified := state.VerifyReference(ctx, client, signing, reference, verifierKey(ws, o))
+		verified[0].Err = state.Missing(ctx, client, reference, verified[0].Err)
+		results = append(results, verified...)
 	}
 	return results, nil
 }
@@ -147,7 +150,11 @@ func (e *env) verifySelection(ctx context.Context, o verifyOptions) ([]state.Ver
 	}
 	var results []state.Verification
 	for _, tag := range tags {
-		results = append(results, state.VerifyReference(ctx, client, signing, tag, verifierKey(ws, o.registry))...)
+		verified := state.VerifyReference(ctx, client, signing, tag, verifierKey(ws, o.registry))
+		if errors.Is(verified[0].Err, registry.ErrNotFound) {
+			verified[0].Err = &fault.Fault{Err: verified[0].Err, Fix: "libre push publishes it"}
+		}
+		results = append(results, verified...)
 	}
 	e.addFixes(ctx, ws, o.registry, signing, patterns, results)
 	if !o.rebuild {

@@ -47,8 +47,8 @@ func OpenRelease(ctx context.Context, client *registry.Client, signing *Signing,
 	case errors.Is(err, errNoRecord):
 		err = p.openImage(ctx, reference)
 	}
-	if tag, byTag := reference.(name.Tag); byTag && errors.Is(err, registry.ErrNotFound) {
-		return nil, noRelease(ctx, client, tag, err)
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil, Missing(ctx, client, reference, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", reference, err)
@@ -105,32 +105,6 @@ func (p *PublishedRelease) openImage(ctx context.Context, reference name.Referen
 	p.Image = component
 	p.Images[component], err = indexImages(reference, got)
 	return err
-}
-
-// noRelease returns the error for a tag that does not exist. It lists the releases that exist.
-func noRelease(ctx context.Context, client *registry.Client, tag name.Tag, notFound error) error {
-	repository := tag.Context().RepositoryStr()
-	tags, err := client.Tags(ctx, repository[strings.LastIndex(repository, "/")+1:])
-	if err != nil {
-		return notFound
-	}
-	releases := ReleaseTags(tags)
-	fix := "the repository has no release: check its name, which is APP-VARIANT"
-	if len(releases) > 0 {
-		fix = "give one of: " + enumerate(releases)
-	}
-	return &fault.Fault{Kind: fault.NotFound, Err: fmt.Errorf("%s is not in the registry", tag), Fix: fix}
-}
-
-// mostListed is how many releases an error lists.
-const mostListed = 12
-
-func enumerate(tags []string) string {
-	text := strings.Join(tags[:min(len(tags), mostListed)], ", ")
-	if more := len(tags) - mostListed; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
 }
 
 // outline returns the description of the app in a record without an application document, apart

@@ -106,7 +106,7 @@ func PlatformImages(ctx context.Context, client *registry.Client, signing *Signi
 	case err == nil:
 		return recordImages(client, reference, record)
 	case !errors.Is(err, errNoRecord):
-		return nil, err
+		return nil, Missing(ctx, client, reference, err)
 	}
 	got, err := verifiedImage(ctx, client, signing, reference)
 	if err != nil {

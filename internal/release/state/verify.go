@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/sign"
 )
@@ -279,11 +280,11 @@ func readVerified(ctx context.Context, client *registry.Client, signing *Signing
 }
 
 // FindRecord is like ShowRecord for a reference that the user gave: if the tag does not exist,
-// the error lists the existing releases.
+// the error lists the existing releases, and for an image it says what to give.
 func FindRecord(ctx context.Context, client *registry.Client, signing *Signing, reference name.Reference) (record *Record, as string, err error) {
 	record, as, err = ShowRecord(ctx, client, signing, reference)
-	if tag, byTag := reference.(name.Tag); byTag && errors.Is(err, registry.ErrNotFound) {
-		err = noRelease(ctx, client, tag, err)
+	if errors.Is(err, errNoRecord) {
+		err = &fault.Fault{Err: err, Fix: "give the reference of a release, REGISTRY/APP-VARIANT:TAG"}
 	}
-	return record, as, err
+	return record, as, Missing(ctx, client, reference, err)
 }
