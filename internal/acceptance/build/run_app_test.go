@@ -295,7 +295,7 @@ func TestShellOpensTheDebugVariant(t *testing.T) {
 	}
 	for want, word := range map[string]string{
 		"guestbook has no component nowhere, expected one of: backend, base, frontend": "guestbook/nowhere",
-		"guestbook is not a component: give APP/COMPONENT":            "guestbook",
+		"guestbook is not a component: give APP/COMPONENT":                             "guestbook",
 	} {
 		if stdout, stderr, err := testkit.Output(c.command("shell", word, "--engine", "runc")); err == nil || stdout != "" || !strings.HasPrefix(stderr, "error: "+want) {
 			t.Errorf("%s: %v\n%s%s", word, err, stdout, stderr)
