@@ -115,7 +115,7 @@ func (e *env) runBuild(ctx context.Context, o buildOptions) error {
 	if err != nil {
 		return err
 	}
-	cache, closeCache, err := ws.binaryCache()
+	cache, closeCache, err := e.binaryCache(ws)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -15,10 +16,15 @@ import (
 )
 
 // binaryCache is the cache of libre.yaml, nil for none. Its key can be read. A key from a
-// variable is in a file in memory until close is called: Nix takes a file.
-func (ws *workspace) binaryCache() (cache *nix.BinaryCache, close func(), err error) {
+// variable is in a file in memory until close is called: Nix takes a file. A machine without the
+// key copies nothing, such as that of a colleague, or of a pull request.
+func (e *env) binaryCache(ws *workspace) (cache *nix.BinaryCache, close func(), err error) {
 	set := ws.settings.Cache
 	if set.To == "" {
+		return nil, func() {}, nil
+	}
+	if lacks := lacksKey(set.Key); lacks != "" {
+		e.Warnf("nothing is copied to %s, because %s (cache.key in libre.yaml)", set.To, lacks)
 		return nil, func() {}, nil
 	}
 	cache, close = &nix.BinaryCache{To: set.To, KeyFile: set.Key}, func() {}
@@ -34,19 +40,28 @@ func (ws *workspace) binaryCache() (cache *nix.BinaryCache, close func(), err er
 	return cache, close, nil
 }
 
+// lacksKey returns why this machine has no key, or "" if it has one.
+func lacksKey(key string) string {
+	if variable, ok := strings.CutPrefix(key, "env://"); ok {
+		if os.Getenv(variable) == "" {
+			return variable + " is not set"
+		}
+		return ""
+	}
+	if _, err := os.Stat(key); errors.Is(err, fs.ErrNotExist) {
+		return "there is no file " + key
+	}
+	return ""
+}
+
 // keyInFile puts a variable into a file in memory, so that a killed run leaves no key behind.
 func keyInFile(variable string) (file string, remove func(), err error) {
-	value := os.Getenv(variable)
-	if value == "" {
-		return "", nil, &fault.Fault{Err: fmt.Errorf("cache.key in libre.yaml is env://%s, which is not set", variable),
-			Fix: "set it to the content of the key's file, or remove cache"}
-	}
 	fd, err := unix.MemfdCreate(variable, unix.MFD_CLOEXEC)
 	if err != nil {
 		return "", nil, fmt.Errorf("keeping the key of the cache in memory: %w", err)
 	}
 	key := os.NewFile(uintptr(fd), variable)
-	if _, err := key.WriteString(value); err != nil {
+	if _, err := key.WriteString(os.Getenv(variable)); err != nil {
 		key.Close()
 		return "", nil, err
 	}

@@ -133,7 +133,7 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 		return err
 	}
 	defer publisher.Builder.Files.Close()
-	cache, closeCache, err := ws.binaryCache()
+	cache, closeCache, err := e.binaryCache(ws)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,12 @@ func (n *Nix) CopyTo(ctx context.Context, cache BinaryCache, paths []string) err
 	if err != nil {
 		return err
 	}
-	return n.copy(ctx, "copying to "+cache.To, paths, []string{"--to", to})
+	err = n.copy(ctx, "copying to "+cache.To, paths, []string{"--to", to})
+	var known *fault.Fault
+	if errors.As(err, &known) && (known.Fix == fixStore || known.Fix == fixReadOnly) { // it only reads the store
+		known.Fix = "make room in the cache, or make it writable, and run the same command again"
+	}
+	return err
 }
 
 // copy copies store paths and their closures between stores, as flags of nix copy say.

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	fixStore  = fault.FreeSpace + " and nix-collect-garbage, and run the same command again"
-	fixMemory = "if memory was full (see dmesg), let Nix do less at once with max-jobs = 1 and cores = 1 in nix.conf; run the same command again"
+	fixStore    = fault.FreeSpace + " and nix-collect-garbage, and run the same command again"
+	fixReadOnly = "mount it writable, or wait until its server is back; libre doctor tries Nix"
+	fixMemory   = "if memory was full (see dmesg), let Nix do less at once with max-jobs = 1 and cores = 1 in nix.conf; run the same command again"
 )
 
 // machineFaults are errors that this machine causes, and no definition. The texts come from the
@@ -24,7 +25,7 @@ var machineFaults = []struct {
 	fix  string
 }{
 	{regexp.MustCompile(`No space left on device|Disk quota exceeded|database or disk is full`), fixStore},
-	{regexp.MustCompile(`[Rr]ead-only file system|attempt to write a readonly database`), "mount it writable, or wait until its server is back; libre doctor tries Nix"},
+	{regexp.MustCompile(`[Rr]ead-only file system|attempt to write a readonly database`), fixReadOnly},
 	{regexp.MustCompile(`Input/output error|disk I/O error|database disk image is malformed`), "look for errors of the disk with dmesg, then repair the store with nix-store --verify --check-contents --repair"},
 	{regexp.MustCompile(`cannot connect to (socket|daemon)|daemon disconnected unexpectedly|unexpected end-of-file|error: reading from file: Connection reset`), "start Nix's daemon with systemctl restart nix-daemon; journalctl -u nix-daemon says why it ended"},
 	{regexp.MustCompile(`Cannot allocate memory|out of memory|std::bad_alloc`), fixMemory},

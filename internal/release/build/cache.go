@@ -33,20 +33,6 @@ func (b *Builder) remember(paths []string) {
 	}
 }
 
-// CopyTo copies what an earlier run failed to copy.
-func (b *Builder) Remember(targets []*release.Target) {
-	if b.outputs == nil {
-		b.outputs = map[string]bool{}
-	}
-	for _, target := range targets {
-		for _, spec := range target.Specs {
-			for _, derivation := range spec.Content.Derivations() {
-				b.outputs[derivation.Out] = true
-			}
-		}
-	}
-}
-
 // CopyTo copies the outputs that the images of this builder need to a binary cache, if they are
 // in the store. Other machines then need not build them. It returns the number of outputs,
 // without their dependencies.
