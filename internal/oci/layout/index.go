@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -18,7 +19,20 @@ import (
 // maxIndex is the largest index.json, in bytes, that is read: a million entries fit.
 const maxIndex = 512 << 20
 
-// Entries lists the entries of index.json.
+// knownIndex is index.json as it was read or written last.
+type knownIndex struct {
+	file     fs.FileInfo
+	manifest v1.IndexManifest
+}
+
+// SameIndex reports whether the file index.json is still the same, by what StatIndex returned
+// before and returns now.
+func SameIndex(before, now fs.FileInfo) bool {
+	return os.SameFile(before, now) && before.ModTime().Equal(now.ModTime()) && before.Size() == now.Size()
+}
+
+// Entries lists the entries of index.json, which it reads only if it changed. The list is the
+// caller's, the annotations are not.
 func (l *Layout) Entries() ([]v1.Descriptor, error) {
 	index, err := l.index()
 	if err != nil {
@@ -28,19 +42,25 @@ func (l *Layout) Entries() ([]v1.Descriptor, error) {
 }
 
 func (l *Layout) index() (*v1.IndexManifest, error) {
-	var index v1.IndexManifest
-	content, err := l.readFile(IndexFile, maxIndex)
-	if err == nil {
-		err = json.Unmarshal(content, &index)
+	file, err := l.StatIndex()
+	known := l.known.Load()
+	if err == nil && (known == nil || !SameIndex(known.file, file)) {
+		known = &knownIndex{file: file}
+		var content []byte
+		if content, err = l.readFile(IndexFile, maxIndex); err == nil {
+			err = json.Unmarshal(content, &known.manifest)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", filepath.Join(l.dir, IndexFile), err)
 	}
+	l.known.Store(known)
+	index := known.manifest
+	index.Manifests = slices.Clone(index.Manifests)
 	return &index, nil
 }
 
-// StatIndex describes the file index.json. The entries stay the same as long as the file, its
-// time and its size do.
+// StatIndex describes the file index.json, for SameIndex.
 func (l *Layout) StatIndex() (fs.FileInfo, error) { return l.stat(IndexFile) }
 
 // Find returns the entry with a name, and whether there is one.
@@ -112,7 +132,13 @@ func (l *Layout) Update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) err
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(l.dir, IndexFile), content, 0o666)
+	if err := atomicfile.Write(filepath.Join(l.dir, IndexFile), content, 0o666); err != nil {
+		return err
+	}
+	if file, err := l.StatIndex(); err == nil {
+		l.known.Store(&knownIndex{file, *index})
+	}
+	return nil
 }
 
 func newIndex(entries []v1.Descriptor) *v1.IndexManifest {

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -58,6 +59,8 @@ type Layout struct {
 
 	mu   sync.Mutex // held while index.json is rewritten
 	lock *os.File   // of the folder itself; nil when opened for reading
+
+	known atomic.Pointer[knownIndex]
 }
 
 // Open opens a layout for reading. Another process may write to it at the same time.

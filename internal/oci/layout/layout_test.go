@@ -152,6 +152,30 @@ func TestLayoutReader(t *testing.T) {
 	}
 }
 
+func TestIndexIsReadAgainIfItChanged(t *testing.T) {
+	l := newLayout(t)
+	index := putImage(t, l, "a:1-1")
+	reader, err := Open(l.dir)
+	check(t, err)
+	entries, err := reader.Entries()
+	check(t, err)
+	entries[0].Annotations = nil // the list is the caller's
+	if got := refNames(t, reader); got != "a:1-1" {
+		t.Errorf("%s before the change", got)
+	}
+	check(t, l.Put("b:1-1", index, nil))
+	if got := refNames(t, reader); got != "a:1-1 b:1-1" {
+		t.Errorf("%s after the change", got)
+	}
+	path := filepath.Join(l.dir, IndexFile)
+	content, err := os.ReadFile(path)
+	check(t, err)
+	check(t, os.WriteFile(path, []byte(strings.Replace(string(content), "b:1-1", "other:1-1", 1)), 0o644)) // in its place
+	if got, written := refNames(t, reader), refNames(t, l); got != "a:1-1 other:1-1" || written != got {
+		t.Errorf("%s, and %s for the one who wrote, after another program wrote", got, written)
+	}
+}
+
 func FuzzIndexJSON(f *testing.F) {
 	f.Add([]byte(`{"schemaVersion":2,"manifests":[{"digest":"sha256:aa","size":1}]}`))
 	f.Add([]byte(`{"manifests":null}`))
@@ -161,6 +185,7 @@ func FuzzIndexJSON(f *testing.F) {
 	f.Cleanup(func() { l.Close() })
 	f.Fuzz(func(t *testing.T, content []byte) {
 		check(t, os.WriteFile(filepath.Join(dir, "index.json"), content, 0o644))
+		l := &Layout{dir: dir} // which has read nothing yet
 		entries, err := l.Entries()
 		if err != nil {
 			return

@@ -47,7 +47,7 @@ func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, name, arg s
 		return err
 	}
 	d := v1.Descriptor{MediaType: types.MediaType(mediaType), Digest: digest, Size: int64(len(body))}
-	err = s.writable.update(func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
+	err = s.writable.update(name, func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
 		// The digest has an entry of its own: it stays when its tags move.
 		entries = layout.SetRefName(entries, name+"@"+digest.String(), d, nil)
 		if tag != "" {
@@ -128,7 +128,7 @@ func (s *Server) checkManifest(mediaType types.MediaType, body []byte) (manifest
 // that manifest. Blobs stay: other images may use them.
 func (s *Server) deleteManifest(w http.ResponseWriter, _ *http.Request, name, arg string) error {
 	digest, digestErr := v1.NewHash(arg)
-	err := s.writable.update(func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
+	err := s.writable.update(name, func(entries []v1.Descriptor) ([]v1.Descriptor, error) {
 		kept := slices.DeleteFunc(slices.Clone(entries), func(d v1.Descriptor) bool {
 			repo, tag, ok := splitRefName(d.Annotations[layout.RefNameAnnotation])
 			if !ok || repo != name {

@@ -26,6 +26,8 @@ type served struct {
 	read  os.FileInfo // index.json when repos was read
 	repos map[string]*repository
 	info  map[v1.Hash]manifestInfo // never outdated: content has one digest
+
+	waiting changes
 }
 
 // A repository is the content of one name. It does not change.
@@ -55,18 +57,27 @@ func (f manifestInfo) artifactType() string {
 	return f.ArtifactType
 }
 
+// cutRefName cuts the name of an entry into the repository's and the rest.
+func cutRefName(refName string) (repo, rest string) {
+	at := strings.IndexByte(refName, '@')
+	if at < 0 {
+		at = strings.LastIndexByte(refName, ':')
+	}
+	if at < 0 {
+		return "", ""
+	}
+	return refName[:at], refName[at:]
+}
+
 // splitRefName splits the name of an entry: REPOSITORY:TAG, or REPOSITORY@DIGEST, which
 // has the tag "".
 func splitRefName(refName string) (repo, tag string, ok bool) {
-	if repo, digest, found := strings.Cut(refName, "@"); found {
+	repo, rest := cutRefName(refName)
+	if digest, found := strings.CutPrefix(rest, "@"); found {
 		_, err := v1.NewHash(digest)
 		return repo, "", err == nil && nameRegexp().MatchString(repo)
 	}
-	i := strings.LastIndexByte(refName, ':')
-	if i < 0 {
-		return "", "", false
-	}
-	repo, tag = refName[:i], refName[i+1:]
+	tag = strings.TrimPrefix(rest, ":")
 	return repo, tag, nameRegexp().MatchString(repo) && tagRegexp().MatchString(tag)
 }
 
@@ -96,16 +107,29 @@ func (l *served) reload() (map[string]*repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.read != nil && os.SameFile(now, l.read) && now.ModTime().Equal(l.read.ModTime()) && now.Size() == l.read.Size() {
+	if l.read != nil && layout.SameIndex(l.read, now) {
 		return l.repos, nil
 	}
-	entries, err := l.Entries()
-	if err != nil {
+	repos := map[string]*repository{}
+	if err := l.fill(repos, nil); err != nil {
 		return nil, err
 	}
-	repos := map[string]*repository{}
+	l.read, l.repos = now, repos
+	return repos, nil
+}
+
+// fill adds the repositories with the given names, or all, from the entries of index.json.
+func (l *served) fill(repos map[string]*repository, names map[string]bool) error {
+	entries, err := l.Entries()
+	if err != nil {
+		return err
+	}
 	for _, d := range entries {
-		name, tag, ok := splitRefName(d.Annotations[layout.RefNameAnnotation])
+		refName := d.Annotations[layout.RefNameAnnotation]
+		if name, _ := cutRefName(refName); names != nil && !names[name] {
+			continue
+		}
+		name, tag, ok := splitRefName(refName)
 		if !ok {
 			continue
 		}
@@ -118,11 +142,10 @@ func (l *served) reload() (map[string]*repository, error) {
 			repo.tags[tag] = d
 		}
 		if err := l.add(repo, d); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	l.read, l.repos = now, repos
-	return repos, nil
+	return nil
 }
 
 // add adds a manifest, and the manifests of an index, to a repository.
@@ -180,17 +203,6 @@ func (l *served) manifestInfo(digest v1.Hash) (manifestInfo, error) {
 	}
 	l.info[digest] = info
 	return info, nil
-}
-
-// update rewrites the index; see layout.Update.
-func (l *served) update(edit func([]v1.Descriptor) ([]v1.Descriptor, error)) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.Update(edit); err != nil {
-		return err
-	}
-	_, err := l.reload()
-	return err
 }
 
 // sortedKeys returns the keys of all maps in lexical order, as the API lists them.
