@@ -99,9 +99,6 @@ The output has one line per image: reference@digest, state, size, layers, time.`
 }
 
 func (e *env) runBuild(ctx context.Context, o buildOptions) error {
-	if o.jobs < 1 {
-		return usageError{fmt.Errorf("-j %d, expected at least 1", o.jobs)}
-	}
 	started := time.Now()
 	ws, request, err := e.request(ctx, "build", o.images)
 	if err != nil {
@@ -296,7 +293,8 @@ func stateStyle(column int, cell string) ui.Style {
 
 // addJobsFlag adds the flag, whose default differs between machines.
 func addJobsFlag(flags *pflag.FlagSet, jobs *int) {
-	flags.IntVarP(jobs, "jobs", "j", runtime.NumCPU(), "build `N` images at once")
+	*jobs = runtime.NumCPU()
+	flags.VarP(number{jobs, 1, unlimited}, "jobs", "j", "build `N` images at once")
 	flags.Lookup("jobs").DefValue = "one for each processor"
 }
 

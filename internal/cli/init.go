@@ -77,7 +77,8 @@ A first job divides what needs work among them.`,
 	flags.StringVar(&o.registry, "registry", "", "publish images to `REGISTRY`[/NAMESPACE]")
 	flags.StringSliceVar(&o.systems, "system", nil, "publish images for `SYSTEMS`, such as x86_64-linux,aarch64-linux (default: this machine's)")
 	flags.StringVar(&o.forge, "ci", "", "add workflows for this `FORGE`: github, forgejo or gitlab")
-	flags.IntVar(&o.machines, "ci-machines", 1, "of --ci: publish with up to `N` machines at once")
+	o.machines = 1
+	flags.Var(number{&o.machines, 1, nixcode.MostMachines}, "ci-machines", "of --ci: publish with up to `N` machines at once")
 	flags.StringVar(&o.app, "app", withExamples, "the first app: examples, none, or the `SOURCE` of one, as libre new --from takes it")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
@@ -196,9 +197,6 @@ func (o initOptions) check() error {
 	}
 	if o.forge != "" && !slices.Contains(nixcode.Forges, o.forge) {
 		return fmt.Errorf("--ci %s, expected github, forgejo or gitlab", o.forge)
-	}
-	if o.machines < 1 || o.machines > nixcode.MostMachines {
-		return fmt.Errorf("--ci-machines %d, expected a number from 1 to %d", o.machines, nixcode.MostMachines)
 	}
 	if o.machines > 1 && o.forge == "" {
 		return errors.New("--ci-machines: give --ci too")

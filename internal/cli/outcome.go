@@ -158,6 +158,9 @@ func closing(started time.Time, all counts) string {
 			}
 		}
 	}
+	if len(whats) == 0 {
+		return fmt.Sprintf("%s, %s", imageCount(0), ui.Duration(time.Since(started)))
+	}
 	last := []state.State{state.Unchanged, state.Skipped, state.Held, state.Failed}
 	slices.SortStableFunc(order, func(a, b state.State) int { return slices.Index(last, a) - slices.Index(last, b) })
 	for _, s := range order {

@@ -80,7 +80,7 @@ other are in one job, which builds them in order.`,
 	o.images.addFlags(cmd)
 	o.registry.addFlags(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
-	cmd.Flags().IntVar(&o.matrix, "matrix", 0, "print a matrix of at most `N` CI jobs for what needs work")
+	cmd.Flags().Var(number{&o.matrix, 1, unlimited}, "matrix", "print a matrix of at most `N` CI jobs for what needs work")
 	cmd.Flags().Lookup("matrix").NoOptDefVal = strconv.Itoa(release.MostJobs)
 	cmd.MarkFlagsMutuallyExclusive("json", "matrix")
 	return cmd

@@ -71,7 +71,7 @@ deleted), size, reason.`,
 	flags.BoolVar(&o.all, "all", false, "select all apps")
 	o.registry.addFlags(cmd)
 	flags.Lookup("key").Usage = "the public key in `FILE` that verifies withdrawals (default: sign in libre.yaml)"
-	flags.IntVar(&o.keep, "keep", 0, "keep the `N` newest versions of each app and variant, at least 1")
+	flags.Var(number{&o.keep, 1, unlimited}, "keep", "keep the `N` newest versions of each app and variant, at least 1")
 	flags.Var(&o.newerThan, "keep-newer-than", "keep what was signed within `TIME`, such as 90d")
 	flags.StringVar(&o.plan, "plan", "prune.json", "write the plan to `FILE`")
 	flags.StringVar(&o.yes, "yes", "", "delete what is in the `PLAN`")
@@ -89,8 +89,6 @@ func (e *env) runPrune(ctx context.Context, o pruneOptions) error {
 		return usageError{errors.New("--yes deletes what its plan has: leave out the selection")}
 	case o.yes != "":
 		return e.carryOut(ctx, o)
-	case o.keep < 0:
-		return usageError{errors.New("--keep must be at least 1")}
 	case o.keep == 0 && o.newerThan == 0:
 		return usageError{errors.New("say what stays: --keep N, --keep-newer-than TIME, or both")}
 	}

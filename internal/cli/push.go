@@ -32,7 +32,7 @@ type pushOptions struct {
 	failFast  bool
 	noGate    bool
 	alsoTag   []string
-	shard     string
+	shard     release.Shard
 	json      bool
 }
 
@@ -81,6 +81,7 @@ The output has one line per image and record: reference@digest, state, reason.`
 
 func (e *env) pushCommand() *cobra.Command {
 	var o pushOptions
+	var shard string
 	cmd := &cobra.Command{
 		Use:     "push SELECTION... | --all",
 		Short:   "Publish images, and build those that are missing",
@@ -88,6 +89,12 @@ func (e *env) pushCommand() *cobra.Command {
 		Example: "  libre push --all --to registry.example/lasuite\n  libre push guestbook --to localhost:5000 --key cosign.key\n  libre push docs --also-tag '{major}.{minor}' --also-tag latest",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.selection = args
+			if cmd.Flags().Changed("shard") {
+				var err error
+				if o.shard, err = release.ParseShard(shard); err != nil {
+					return usageError{err}
+				}
+			}
 			return e.runPush(cmd.Context(), o)
 		},
 		ValidArgsFunction: e.completeSelection,
@@ -104,7 +111,7 @@ func (e *env) pushCommand() *cobra.Command {
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.BoolVar(&o.noGate, "no-gate", false, "publish even if scan.gate in libre.yaml holds a release back; the provenance records it")
 	flags.StringArrayVar(&o.alsoTag, "also-tag", nil, "also set a moving `TAG`, such as latest or {major}.{minor} (default: alsoTag in libre.yaml)")
-	flags.StringVar(&o.shard, "shard", "", "publish only the part `NUMBER/OF` of the selected apps, such as 3/8, the others on other machines")
+	flags.StringVar(&shard, "shard", "", "publish only the part `NUMBER/OF` of the selected apps, such as 3/8, the others on other machines")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	e.addSummary(cmd)
 	return cmd
@@ -115,13 +122,6 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	for _, tag := range o.alsoTag {
 		if err := catalog.CheckMovingTag(tag); err != nil {
 			return usageError{fmt.Errorf("moving tag %q (%w), expected a tag, which may contain {major} and {minor} of the version", tag, err)}
-		}
-	}
-	var shard release.Shard
-	if o.shard != "" {
-		var err error
-		if shard, err = release.ParseShard(o.shard); err != nil {
-			return usageError{err}
 		}
 	}
 	ws, patterns, err := e.selected(ctx, "push", o.selection, o.all)
@@ -146,7 +146,7 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	if inspector.gate != "" || inspector.licenses.IsSet() {
 		publisher.Inspect = inspector.inspect
 	}
-	publisher.Shard = shard
+	publisher.Shard = o.shard
 	watcher := e.watchImages(ws, started, true)
 	publisher.Builder.Watcher, publisher.Reader.Warn = watcher, watcher.Warn
 	results, err := publisher.Push(ctx, nix.Request{Patterns: patterns})
@@ -187,7 +187,7 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*publis
 		publisher.Reader.AlsoTags = o.alsoTag
 	}
 	builder := publisher.Builder
-	builder.Jobs, builder.FailFast = max(o.jobs, 1), o.failFast
+	builder.Jobs, builder.FailFast = o.jobs, o.failFast
 	publisher.DryRun, publisher.Force, publisher.Resign, reader.Deep = o.dryRun, o.force, o.resign, o.deep
 	publisher.BuildInfo = sync.OnceValues(func() (publish.BuildInfo, error) {
 		info, err := publish.ReadBuildInfo(ctx, ws.nix, builder.Catalogue, ws.dir, ws.packageSet, version, builder.Engine)

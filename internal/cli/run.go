@@ -56,7 +56,8 @@ that works.`,
 	}
 	o.app.registry.addReferenceFlags(cmd, "reference")
 	flags := cmd.Flags()
-	flags.IntVar(&o.port, "port", 8080, "answer at port `N` of 127.0.0.1; 0 chooses a free one")
+	o.port = 8080
+	flags.Var(number{&o.port, 0, mostPort}, "port", "answer at port `N` of 127.0.0.1; 0 chooses a free one")
 	addEngineFlag(cmd, &o.engine)
 	flags.BoolVar(&o.keep, "keep", false, "keep the data for the next run")
 	flags.BoolVar(&o.json, "json", false, "print the address as JSON")

@@ -49,15 +49,13 @@ browser can neither push nor read.
 	addOutputFlag(cmd, &o.output)
 	flags.StringVar(&o.writable, "writable", "", "accept pushes, and keep them in `DIR`")
 	flags.StringVar(&o.site, "site", "", "show the pages in `DIR`, which libre site wrote")
-	flags.IntVar(&o.limit, "limit", serve.DefaultLimit>>30, "keep at most `GB` of pushed images")
-	flags.IntVar(&o.port, "port", 5000, "listen on port `N`; 0 chooses a free port")
+	o.limit, o.port = serve.DefaultLimit>>30, 5000
+	flags.Var(number{&o.limit, 1, 1 << 20}, "limit", "keep at most `GB` of pushed images")
+	flags.Var(number{&o.port, 0, mostPort}, "port", "listen on port `N`; 0 chooses a free port")
 	return cmd
 }
 
 func (e *env) runServe(ctx context.Context, o serveOptions) error {
-	if o.limit < 1 || o.limit > 1<<20 {
-		return usageError{fmt.Errorf("--limit %d, expected at least 1 GB", o.limit)}
-	}
 	layout := o.output
 	if layout == "" {
 		ws, err := e.workspace()

@@ -59,18 +59,16 @@ registry does not answer, everything stays as it was.`,
 	o.registry.signer.addFlags(cmd)
 	flags.StringVar(&o.output, "output", "", "write the pages into `DIR`")
 	flags.StringVar(&o.database, "db", "", "use the vulnerability database in `DIR|FILE|URL` (default: scan.database in libre.yaml, else the one that scan has downloaded)")
-	flags.IntVar(&o.releases, "releases", 10, "show the contents of the newest `N` releases of each variant, and only the digests of older ones")
+	o.releases = 10
+	flags.Var(number{&o.releases, 1, unlimited}, "releases", "show the contents of the newest `N` releases of each variant, and only the digests of older ones")
 	flags.BoolVar(&o.notes, "notes", true, "read upstream's release notes")
 	flags.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
 func (e *env) runSite(ctx context.Context, o siteOptions) error {
-	switch {
-	case o.output == "":
+	if o.output == "" {
 		return usageError{errors.New("no folder to write the pages into: give --output DIR")}
-	case o.releases < 1:
-		return usageError{fmt.Errorf("--releases %d, expected at least 1", o.releases)}
 	}
 	ws, err := e.workspace()
 	if err != nil {

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,6 +47,10 @@ func flagError(cmd *cobra.Command, err error) error {
 	suggestion := ""
 	if errors.As(err, &unknown) {
 		suggestion = didYouMean(similarFlags(cmd, unknown.GetSpecifiedName()))
+	}
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) && errors.As(err, new(*strconv.NumError)) { // of a bool: see number
+		err = fmt.Errorf("--%s=%s, expected true or false", invalid.GetFlag().Name, invalid.GetValue())
 	}
 	return usageError{fmt.Errorf("%w%s; see %s --help", err, suggestion, cmd.CommandPath())}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -113,6 +114,22 @@ func TestShardsPublishTogetherWhatOneMachineDoes(t *testing.T) {
 		t.Errorf("published by one machine, and by eight: %s", diff)
 	}
 	reg.audit(t)
+}
+
+// A machine whose part has no app asks no registry, and says that it did nothing.
+func TestEmptyShardHasNothingToDo(t *testing.T) {
+	t.Parallel()
+	c := shared(t)
+	empty := 1
+	for n := 1; n <= shards; n++ {
+		if s := (release.Shard{Number: n, Of: shards}); !s.Has("one") && !s.Has("two") {
+			empty = n
+		}
+	}
+	got := c.run("push", "--all", "--shard", fmt.Sprintf("%d/%d", empty, shards), "--to", "localhost:1").want(t, 0)
+	if !regexp.MustCompile(`\n0 images, [0-9.]+s\n$`).MatchString(got.stderr) || got.stdout != "" {
+		t.Errorf("%q\n%s", got.stdout, got.stderr)
+	}
 }
 
 // A machine that remembers no run divides the work by the sizes of what is published.
