@@ -90,7 +90,7 @@ func (e *env) runInit(ctx context.Context, o initOptions, given func(flag string
 		return usageError{err}
 	}
 	if _, err := os.Stat(filepath.Join(o.dir, "flake.nix")); err == nil && o.forge != "" {
-		return e.addWorkflows(o, nixcode.Workflows(o.forge, o.machines))
+		return e.addWorkflows(ctx, o, nixcode.Workflows(o.forge, o.machines))
 	}
 	if err := checkEmpty(o.dir); err != nil {
 		return err

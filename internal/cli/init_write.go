@@ -83,7 +83,7 @@ func writeCatalogue(ctx context.Context, o initOptions, workflows map[string][]b
 }
 
 // addWorkflows writes workflows into a catalogue that exists.
-func (e *env) addWorkflows(o initOptions, workflows map[string][]byte) error {
+func (e *env) addWorkflows(ctx context.Context, o initOptions, workflows map[string][]byte) error {
 	written, changed, err := writeWorkflows(o.dir, workflows)
 	if err != nil {
 		return fmt.Errorf("adding workflows: %w", err)
@@ -95,10 +95,25 @@ func (e *env) addWorkflows(o initOptions, workflows map[string][]byte) error {
 		e.Warnf("kept %s, which differs from libre's; remove it to have it written again", strings.Join(changed, ", "))
 	}
 	e.noteWorkflows(o.forge)
+	e.warnBelowTop(ctx, o)
 	if o.json {
 		return e.JSON(initJSON{Directory: o.dir, Files: append([]string{}, written...), Kept: changed})
 	}
 	return nil
+}
+
+// warnBelowTop warns if the catalogue is a folder in a repository: forges read the workflows at its
+// top alone.
+func (e *env) warnBelowTop(ctx context.Context, o initOptions) {
+	folder, err := git.Output(ctx, o.dir, "rev-parse", "--show-prefix")
+	if folder = strings.Trim(folder, "/\n"); err != nil || folder == "" {
+		return // or no repository yet
+	}
+	move := "." + o.forge + " to the top, and change the paths in it"
+	if o.forge == "gitlab" {
+		move = ".gitlab-ci.yml and .gitlab to the top, and change the paths in them"
+	}
+	e.Warnf("%s does not run these, because the catalogue is in %s of its repository: move %s", o.forge, folder, move)
 }
 
 // writeWorkflows writes files by their paths in a catalogue. It keeps existing files;

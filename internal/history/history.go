@@ -34,6 +34,12 @@ type Took struct {
 	Publish float64 `json:"publish,omitempty"` // to be published
 }
 
+// isPossible reports whether libre can have written the times: a file may be damaged.
+func (t Took) isPossible() bool {
+	const longest = 365 * 24 * 60 * 60
+	return t.Build >= 0 && t.Build < longest && t.Publish >= 0 && t.Publish < longest
+}
+
 // Times are the newest times of each image in a catalogue's runs, the newest run first. pace
 // is how much of the sum of its images' times the newest of these runs took.
 func Times(runs []Run, directory string) (times map[string]Took, pace float64) {
@@ -44,6 +50,9 @@ func Times(runs []Run, directory string) (times map[string]Took, pace float64) {
 		}
 		sum := 0.0
 		for name, took := range run.Took {
+			if !took.isPossible() {
+				continue
+			}
 			known := times[name]
 			times[name] = Took{Build: cmp.Or(known.Build, took.Build), Publish: cmp.Or(known.Publish, took.Publish)}
 			sum += took.Build + took.Publish
