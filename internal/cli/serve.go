@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -70,6 +71,9 @@ func (e *env) runServe(ctx context.Context, o serveOptions) error {
 		}
 	}
 	handler, err := serve.New(layout, o.writable)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = &fault.Fault{Err: err, Fix: "libre build writes one, or take pushes with --writable DIR"}
+	}
 	if err != nil {
 		return err
 	}

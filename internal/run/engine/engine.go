@@ -100,7 +100,7 @@ func Find(ctx context.Context, name string) (string, error) {
 	}
 	if name != "" {
 		if check[name] == nil {
-			return "", fmt.Errorf("engine %q, expected %s", name, strings.Join(Names, ", "))
+			return "", &fault.Fault{Kind: fault.Usage, Err: fmt.Errorf("engine %q, expected %s", name, strings.Join(Names, ", "))}
 		}
 		return name, check[name](ctx)
 	}
