@@ -276,7 +276,7 @@ func (f *finder) search(ctx context.Context, query find.Query, o findOptions) er
 	if err := credentialsError(f.failed); err != nil || len(f.failed) == 0 {
 		return err
 	}
-	return fmt.Errorf("some SBOMs could not be read (%s above), so the result may be incomplete", ui.Count(len(f.failed), "error"))
+	return fmt.Errorf("the result may be incomplete: %s above", ui.Count(len(f.failed), "error"))
 }
 
 func (f *finder) print(matches [][]find.Match, withAnswers, asJSON bool) error {

@@ -122,6 +122,12 @@ func testStatements(t *testing.T, format sign.Format, kind string) {
 	push("unchanged")
 
 	c.file(t, "apps/one/vex.yaml", statedOpen)
+	for _, command := range [][]string{{"status"}, {"status", "--deep"}, {"plan"}} {
+		got := c.run(append(command, selection, "--to", reg.prefix())...)
+		if !strings.Contains(got.stdout, " lacks up-to-date vex openvex, up-to-date vex cyclonedx") {
+			t.Errorf("%s:\n%s%s", command, got.stdout, got.stderr)
+		}
+	}
 	push("attached")
 	reg.wantVEX(t, vex.Affected, 2, 1)
 	verified("2 VEX statements, version 2 of 2026-11-02", `"vex":{"statements":2,"version":2,"timestamp":"2026-11-02T00:00:00Z"}`)

@@ -137,7 +137,7 @@ type Lacking struct {
 	Kinds     []string    // signature, sbom cyclonedx, sbom spdx, provenance, vex openvex, vex cyclonedx
 
 	ofRecord  bool
-	documents map[string]int // by type, the VEX documents that the list has
+	documents map[string]int // by kind, the VEX documents that the list has
 }
 
 // lacksText describes missing attachments: the first in full, and the number of others.
@@ -150,10 +150,16 @@ func lacksText(all []Lacking) string {
 }
 
 func (l Lacking) String() string {
-	if l.Platform != "" {
-		return fmt.Sprintf("%s (%s) lacks %s", l.Reference, l.Platform, strings.Join(l.Kinds, ", "))
+	kinds := slices.Clone(l.Kinds)
+	for i, kind := range kinds {
+		if l.documents[kind] > 0 {
+			kinds[i] = "up-to-date " + kind // the one that is there says something else
+		}
 	}
-	return fmt.Sprintf("%s lacks %s", l.Reference, strings.Join(l.Kinds, ", "))
+	if l.Platform != "" {
+		return fmt.Sprintf("%s (%s) lacks %s", l.Reference, l.Platform, strings.Join(kinds, ", "))
+	}
+	return fmt.Sprintf("%s lacks %s", l.Reference, strings.Join(kinds, ", "))
 }
 
 // lacksDeep returns what sign.Client.Missing returns, but reads and verifies all
@@ -248,7 +254,7 @@ func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Rel
 		return nil, nil, Explained(err)
 	}
 	for _, one := range all {
-		if n := max(one.documents[vex.OpenVEXType], one.documents[vex.CycloneDXType]); n > 1 && one.Platform == "" {
+		if n := max(one.documents[kindName(vex.OpenVEXType)], one.documents[kindName(vex.CycloneDXType)]); n > 1 && one.Platform == "" {
 			twice = append(twice, fmt.Sprintf("%s has %d VEX documents of a type: the newest counts, and the registry does not delete the former", one.Reference, n))
 		}
 	}

@@ -55,7 +55,7 @@ func (r *Reader) Check(ctx context.Context, request nix.Request) ([]Problem, err
 		case fault.Is(failures[n], fault.Credentials) || ctx.Err() != nil:
 			return all, failures[n]
 		case failures[n] != nil:
-			all = append(all, Problem{Name: releases[n].Name(), What: "unknown: " + fault.Reason(failures[n]), Fix: cmp.Or(fault.Fix(failures[n]), "libre check again")})
+			all = append(all, Problem{Name: releases[n].Name(), What: "unknown: " + fault.Reason(failures[n]), Fix: cmp.Or(fault.Fix(failures[n]), "run libre check again")})
 		}
 		all = append(all, found[n]...)
 	}

@@ -177,7 +177,7 @@ func wantVEX(kind, said string, of *Lacking) sign.Wanted {
 			if of.documents == nil {
 				of.documents = map[string]int{}
 			}
-			of.documents[kind] = len(slices.Compact(slices.Sorted(slices.Values(labels))))
+			of.documents[kindName(kind)] = len(slices.Compact(slices.Sorted(slices.Values(labels))))
 			return newestLabel(labels) == said
 		},
 		Label: func(s *sign.Statement) string {
