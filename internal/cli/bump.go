@@ -223,6 +223,9 @@ func (e *env) printBumped(o bumpOptions, results []*bump.Result) error {
 		return e.explain(results)
 	case o.dryRun:
 		for _, r := range results {
+			if r.Err == nil && !r.Outdated() {
+				e.Notef("%s %s: %s", r.App, r.From, bumpOutcome(o, r))
+			}
 			if err := e.Printf("%s", propose.Diff(r.Before, r.After)); err != nil {
 				return err
 			}

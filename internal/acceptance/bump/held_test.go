@@ -36,6 +36,9 @@ func TestVersionsHeldBackAreNamed(t *testing.T) {
 			t.Errorf("%v: %s", mode, got)
 		}
 	}
+	if got := c.run(t, 0, "bump", "notes", "--dry-run"); !strings.Contains(got.stderr, "notes 1.0.0-3: held: "+held+"\n") {
+		t.Errorf("nothing says why there is no diff: %s", got.stderr)
+	}
 	var results []struct {
 		Outcome  string
 		Decision struct{ Kind, HeldBack string }
