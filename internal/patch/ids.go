@@ -45,7 +45,7 @@ func ParseIDs(given []string) ([]string, error) {
 		}
 	}
 	if len(ids) == 0 {
-		return nil, errors.New("no vulnerability given: expected an ID like CVE-2026-1234")
+		return nil, errors.New("no vulnerability given: name what the patch fixes with --fixes, such as CVE-2026-1234")
 	}
 	return ids, nil
 }

@@ -200,7 +200,7 @@ func TestParseIDs(t *testing.T) {
 		{"CVE-2026-1234/../x", `vulnerability "CVE-2026-1234/../x": expected an ID like CVE-2026-1234, GHSA-4xqx-pqpj-9fqw or GO-2026-1234`},
 		{"X-" + strings.Repeat("1", 98), `vulnerability "X-` + strings.Repeat("1", 77) + `…": expected an ID like CVE-2026-1234, GHSA-4xqx-pqpj-9fqw or GO-2026-1234`},
 		{"-rf", `vulnerability "-rf": expected an ID like CVE-2026-1234, GHSA-4xqx-pqpj-9fqw or GO-2026-1234`},
-		{"", "no vulnerability given: expected an ID like CVE-2026-1234"},
+		{"", "no vulnerability given: name what the patch fixes with --fixes, such as CVE-2026-1234"},
 	} {
 		ids, err := ParseIDs(strings.Fields(test.given))
 		got := fmt.Sprint(ids)

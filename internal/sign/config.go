@@ -186,7 +186,7 @@ func (c Config) Signer(ctx context.Context, prompts Prompts) (*Signer, error) {
 		return c.keylessSigner(ctx, prompts)
 	}
 	if c.Key == "" {
-		return nil, errors.New("sign: a public key cannot sign: give the private key as key")
+		return nil, errors.New("a public key cannot sign: give the private key with --key, or as sign.key in libre.yaml")
 	}
 	pair, err := readPrivateKey(c.Key, prompts.Password)
 	if err != nil {

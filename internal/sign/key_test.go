@@ -73,7 +73,7 @@ func TestKeygen(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, kept), texts[kept], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := Keygen(base, nil); !errors.Is(err, fs.ErrExist) || err.Error() != "write a key pair to "+filepath.Join(dir, kept)+": file already exists" {
+		if err := Keygen(base, nil); !errors.Is(err, fs.ErrExist) || err.Error() != "write a key pair to "+filepath.Join(dir, kept)+": file already exists; give the pair another name with --output" {
 			t.Errorf("%s is there: %v", kept, err)
 		}
 		if got := must[[]byte](t)(os.ReadFile(filepath.Join(dir, kept))); !bytes.Equal(got, texts[kept]) {
@@ -218,7 +218,7 @@ func TestBadConfigurations(t *testing.T) {
 		{"public as private", Config{Key: publicKeyName(config.Key)}, "", "open the private key " + publicKeyName(config.Key) + ": not a private key of cosign or libre keygen"},
 		{"broken", Config{Key: broken}, "", `open the private key ` + broken + `: not a private key of cosign or libre keygen`},
 		{"mixed", Config{Key: mixed}, testPassword, "publicKey does not include the public key of " + mixed + "; add it to publicKey below sign in libre.yaml"},
-		{"public only", Config{PublicKeys: []PublicKey{{File: publicKeyName(config.Key)}}}, "", "sign: a public key cannot sign: give the private key as key"},
+		{"public only", Config{PublicKeys: []PublicKey{{File: publicKeyName(config.Key)}}}, "", "a public key cannot sign: give the private key with --key, or as sign.key in libre.yaml"},
 		{"nobody", Config{Keyless: &Keyless{}}, "", "sign.keyless: identity: expected an issuer and a subject"},
 		{"bad pattern", Config{Keyless: &Keyless{Identity: Identity{Issuer: "i", Subject: "a)|(b"}}}, "", "sign.keyless: identity: subject: error parsing regexp: unexpected ): `a)|(b`"},
 		{"not complete", own(func(k *Keyless) { k.Timestamp = "" }), "", "sign.keyless: a private Sigstore instance needs fulcio, timestamp and trustedRoot"},

@@ -10,6 +10,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 
 	"github.com/libresh/libre/internal/atomicfile"
+	"github.com/libresh/libre/internal/fault"
 )
 
 // A PasswordFunc asks a person for a key's password. If confirm is true, the password is a
@@ -24,7 +25,7 @@ func Keygen(base string, ask PasswordFunc) error {
 	key, pub := base+".key", base+".pub"
 	for _, path := range []string{key, pub} {
 		if _, err := os.Lstat(path); err == nil {
-			return fmt.Errorf("write a key pair to %s: %w", path, fs.ErrExist)
+			return &fault.Fault{Doing: "write a key pair to " + path, Err: fs.ErrExist, Fix: "give the pair another name with --output"}
 		}
 	}
 	password, err := password(key, true, ask)
