@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,6 +71,14 @@ func (e *env) completeSelection(cmd *cobra.Command, args []string, typed string)
 		return words, none | cobra.ShellCompDirectiveNoSpace
 	}
 	return words, none
+}
+
+// completeApp completes the name of an app, which is the first argument.
+func (e *env) completeApp(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return slices.Sorted(maps.Keys(e.appsToComplete(cmd.Context()))), cobra.ShellCompDirectiveNoFileComp
 }
 
 // appsToComplete returns the catalogue's apps, or none if it does not evaluate.

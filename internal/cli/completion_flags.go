@@ -12,6 +12,7 @@ import (
 	"github.com/libresh/libre/internal/describe"
 	"github.com/libresh/libre/internal/kube"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/run/engine"
 	"github.com/libresh/libre/internal/scan"
 	"github.com/libresh/libre/internal/vex"
 	nixcode "github.com/libresh/libre/nix"
@@ -26,6 +27,7 @@ var fixedValues = map[string][]string{
 	"ci":                 nixcode.Forges,
 	"cosign-policy":      {"kyverno", "policy-controller"},
 	"diff output-format": {"table", "markdown"},
+	"engine":             engine.Names,
 	"fail-on":            wordsOf(scan.Rated...),
 	"format":             slices.Sorted(maps.Keys(renderFormats)),
 	"justification":      vex.Justifications,
@@ -46,7 +48,7 @@ var fixedValues = map[string][]string{
 // takesFile and takesFolder list flags with a path. The flags in takesAny accept other
 // values too.
 var (
-	takesFile   = []string{"archive", "containerfile", "cpuprofile", "key", "summary", "trace", "trusted-root", "values"}
+	takesFile   = []string{"archive", "containerfile", "cpuprofile", "key", "notices", "plan", "summary", "trace", "trusted-root", "values", "yes"}
 	takesFolder = []string{"directory", "output", "site", "writable"}
 	takesAny    = []string{"db", "from"}
 )

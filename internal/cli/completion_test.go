@@ -54,12 +54,14 @@ func TestValuesOfFlagsAreCompleted(t *testing.T) {
 		words, directive := completed(t, slices.Concat(command, []string{"--" + flag.Name, ""})...)
 		named := strings.ToUpper(flag.Usage)
 		switch isFile := slices.Contains(slices.Concat(takesFile, takesAny), flag.Name); {
-		case strings.Contains(flag.Usage, "in `FILE`") && !isFile, strings.Contains(flag.Usage, "into `FILE`") && !isFile:
+		case strings.Contains(flag.Usage, "`FILE`") && !isFile, strings.Contains(flag.Usage, "`PLAN`") && !isFile:
 			t.Errorf("%s --%s takes a file: add it to takesFile", cmd.CommandPath(), flag.Name)
 		case strings.Contains(named, "`DIR`") && !slices.Contains(takesFolder, flag.Name):
 			t.Errorf("%s --%s takes a folder: add it to takesFolder", cmd.CommandPath(), flag.Name)
 		case strings.Contains(named, "`FORMAT`") && len(words) < 2:
 			t.Errorf("%s --%s has formats: add them to fixedValues", cmd.CommandPath(), flag.Name)
+		case strings.Contains(flag.Usage, "`: ") && flag.NoOptDefVal == "" && len(words) < 2:
+			t.Errorf("%s --%s has a list of words: add them to fixedValues", cmd.CommandPath(), flag.Name)
 		case directive == ":0" && !isFile:
 			t.Errorf("%s --%s is completed with files", cmd.CommandPath(), flag.Name)
 		}

@@ -263,7 +263,10 @@ func (e *env) garbageError(result gcJSON) error {
 type age time.Duration
 
 func (a *age) String() string {
-	if d := time.Duration(*a); d%(24*time.Hour) != 0 || d == 0 {
+	switch d := time.Duration(*a); {
+	case d == 0:
+		return "" // so that help names no default
+	case d%(24*time.Hour) != 0:
 		return d.String()
 	}
 	return strconv.Itoa(int(time.Duration(*a)/(24*time.Hour))) + "d"

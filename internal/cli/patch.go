@@ -205,5 +205,5 @@ func (e *env) completePatch(cmd *cobra.Command, args []string, _ string) ([]stri
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	return slices.Sorted(maps.Keys(e.appsToComplete(cmd.Context()))), cobra.ShellCompDirectiveNoFileComp
+	return e.completeApp(cmd, args, "")
 }
