@@ -38,8 +38,7 @@ all systems of the catalogue:
   sign     the image is published but not signed by this catalogue
   attach   the image is published, but its signature, an SBOM or the provenance
            is missing
-  tag      a tag is missing, or a moving tag of alsoTag points to an older
-           release
+  tag      a tag is missing, or a tag of alsoTag points to an older release
   refuse   the image, or a base of it, is published under the same tag with
            another image key: raise the package version
   moved    a tag of the release was moved to something else, which may be an

@@ -4,8 +4,9 @@ import "testing"
 
 func TestExpressionsAreCompiledOnce(t *testing.T) {
 	number := New(`^[0-9]+$`)
-	if number() != number() || !number().MatchString("12") || number().MatchString("12a") {
-		t.Errorf("%v and %v", number(), number())
+	first, again := number(), number()
+	if first != again || !first.MatchString("12") || first.MatchString("12a") {
+		t.Errorf("%v and %v", first, again)
 	}
 }
 
