@@ -5,6 +5,7 @@
 package buildkit
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -24,6 +25,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // Daemon says where BuildKit's daemon is, and how to trust it.
@@ -190,10 +193,27 @@ func (c *Client) unreachable(err error) error {
 			reason = strings.TrimPrefix(strings.TrimPrefix(inner, "transport: "), "Error while dialing: ")
 		}
 	}
+	if _, log, ok := strings.Cut(reason, ": stderr="); ok {
+		reason = "kubectl: " + ofKubectl(log)
+	}
 	if code := said.Code(); code == codes.DeadlineExceeded || code == codes.Canceled {
 		reason = "it took too long"
 	}
 	return fmt.Errorf("BuildKit's daemon at %s does not answer: %s", c.daemon.Host, reason)
+}
+
+// logLine matches a line of kubectl's log: E1130 14:05:17.814274 30555 memcache.go:265] …
+var logLine = lazyregexp.New(`^[EWIF]\d{4} `)
+
+// ofKubectl returns kubectl's errors on one line, without its log.
+func ofKubectl(stderr string) string {
+	var lines []string
+	for _, line := range strings.Split(stderr, "\n") {
+		if line = strings.TrimSpace(line); line != "" && !logLine().MatchString(line) {
+			lines = append(lines, line)
+		}
+	}
+	return cmp.Or(strings.Join(lines, ", "), "it said nothing")
 }
 
 // IsGone reports whether a build failed because the connection to the daemon ended.

@@ -3,6 +3,8 @@ package buildkit
 import (
 	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -52,5 +54,29 @@ func TestUnreachableDaemonIsOneLine(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 		t.Log(err)
+	}
+}
+
+// What kubectl says is one line too, without its log.
+func TestUnreachablePodIsOneLine(t *testing.T) {
+	bin := t.TempDir()
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	for said, want := range map[string]string{
+		`E1130 14:05:17.814274   30555 memcache.go:265] "Unhandled Error" err="refused"\nThe connection to the server localhost:8080 was refused\n`: "The connection to the server localhost:8080 was refused",
+		`exec: "buildctl": executable file not found\ncommand terminated with exit code 126\n`:                                                      `exec: "buildctl": executable file not found, command terminated with exit code 126`,
+		"": "it said nothing",
+	} {
+		if err := os.WriteFile(filepath.Join(bin, "kubectl"), []byte("#!/bin/sh\nhead -c 24 >/dev/null\nprintf '"+said+"' >&2\nexit 1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Connect(Daemon{Host: "kube-pod://builder?namespace=ci"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Facts(t.Context())
+		c.Close()
+		if want = "BuildKit's daemon at kube-pod://builder?namespace=ci does not answer: kubectl: " + want; err == nil || err.Error() != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
 	}
 }
