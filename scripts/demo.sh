@@ -29,18 +29,19 @@ await() { # PID TEXT FILE
 }
 
 registry() { # FLAG...
+  : >registry.log # the program below may open it after it is read
   "$libre" serve --port "$port" --writable registry "$@" >registry.log 2>&1 & serve=$!
   await $serve serving registry.log
 }
 
 [ -e flake.nix ] || "$libre" init . </dev/null
+registry # build asks it for published bases
 say build guestbook
 [ -e cosign.key ] || say keygen
 kill -0 "$helper" 2>/dev/null && echo 'waiting for the compiler: libre-inspect lists what is in images'
 tail --pid="$helper" -f /dev/null
 [ -x "${libre%/*}/libre-inspect" ] || { echo 'libre-inspect was not compiled' >&2; exit 1; }
 
-registry
 say push guestbook --key cosign.key
 say verify 'guestbook/*/lyon' --key cosign.pub
 say status guestbook --key cosign.pub
@@ -49,6 +50,7 @@ kill $serve && wait $serve || true
 registry --site page
 
 printf '\n$ libre run guestbook --port %s\n' $app
+: >app.log
 "$libre" run guestbook --port $app >app.log & run=$!
 await $run '^http://' app.log
 
