@@ -169,7 +169,7 @@ func (e *env) request(ctx context.Context, command string, o imageOptions) (*wor
 		return nil, nix.Request{}, err
 	}
 	systems := o.systems
-	if slices.Equal(systems, []string{allSystems}) {
+	if slices.Contains(systems, allSystems) {
 		return ws, nix.Request{Patterns: patterns, AllSystems: true}, nil
 	}
 	if len(systems) == 0 {
