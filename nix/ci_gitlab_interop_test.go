@@ -72,7 +72,7 @@ func chosenJobs(t *testing.T, dir, pipeline string) []string {
 	}
 	jobs := []string{}
 	for line := range strings.Lines(string(out)) {
-		if name, rest, _ := strings.Cut(line, ";"); strings.Contains(rest, ";on_success;") {
+		if name, rest, _ := strings.Cut(line, ";"); strings.Contains(rest, ";on_success;") || strings.Contains(rest, ";always;") {
 			name, _, _ = strings.Cut(name, ": [")
 			jobs = append(jobs, name)
 		}

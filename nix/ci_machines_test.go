@@ -92,6 +92,35 @@ case $1 in plan) printf '%s\tbuild\tnew\tk\n' "${2%%/*}/web/default"; printf 'ot
 	}
 }
 
+// Where a machine could not build, only its part is not published. GitLab starts a job after one that
+// failed if its rule says so, and then the job finds no archive.
+func TestOtherMachinesPublishIfOneFails(t *testing.T) {
+	job := gitlabJobs(t, 8)["libre publish"]
+	if len(job.Rules) != 1 || job.Rules[0]["when"] != "always" {
+		t.Errorf("rules %v", job.Rules)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{"libre": "#!/bin/sh\necho \"$@\"\n", "matrix.json": matrix} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := shell(job.script())
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "CI_NODE_INDEX=1")
+	if out, err := cmd.Output(); err == nil || len(out) > 0 {
+		t.Errorf("without an archive: %v\n%s", err, out)
+	}
+	for _, forge := range forges {
+		var w workflow
+		if err := yaml.Unmarshal(Workflows(forge, 8)["."+forge+"/workflows/libre-publish.yml"], &w); err != nil {
+			t.Fatal(err)
+		}
+		if condition := w.Jobs["publish"].If; !strings.Contains(condition, "!cancelled()") {
+			t.Errorf("%s publishes if %s", forge, condition)
+		}
+	}
+}
+
 // The number of machines is in all places, and no placeholder is left.
 func TestWorkflowsNameTheNumberOfMachines(t *testing.T) {
 	for _, forge := range Forges {
