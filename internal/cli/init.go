@@ -212,6 +212,14 @@ func (o initOptions) check() error {
 func (o initOptions) fill(path string, content []byte) []byte {
 	replace := func(old, new string) { content = bytes.Replace(content, []byte(old), []byte(new), 1) }
 	switch path {
+	case "README.md":
+		if o.registry != "" {
+			replace("Name your registry and a key in `libre.yaml`. Here, the registry is\n`libre serve --writable registry`:", "Name a key in `libre.yaml`:")
+			replace("registry: localhost:5000/suite\n", "")
+		}
+		if o.app != withExamples {
+			content = withoutExamples(content, o.app)
+		}
 	case "flake.nix":
 		replace(`[ "x86_64-linux" ];`, `[ "`+strings.Join(o.systems, `" "`)+`" ];`)
 		if o.name != "" {

@@ -82,6 +82,24 @@ func writeCatalogue(ctx context.Context, o initOptions, workflows map[string][]b
 	return append(files, added...), nil
 }
 
+// withoutExamples returns the catalogue's README for one that begins with another app, or none.
+func withoutExamples(readme []byte, app string) []byte {
+	name := "docs"
+	if app != withNone {
+		name = appName(app)
+	}
+	text := string(readme)
+	for _, cut := range [][2]string{{"| `apps/guestbook`", "| `libre.yaml`"}, {"## Run the guestbook", "## Add an app"}} {
+		before, rest, _ := strings.Cut(text, cut[0])
+		_, after, _ := strings.Cut(rest, cut[1])
+		text = before + cut[1] + after
+	}
+	text, _, _ = strings.Cut(text, " `lyon` of the guestbook")
+	aligned := func(example string) string { return fmt.Sprintf("%-*s  ", len(example), name) } // before a comment
+	names := strings.NewReplacer("guestbook  ", aligned("guestbook"), "pocketbase  ", aligned("pocketbase"), "guestbook", name, "pocketbase", name)
+	return []byte(names.Replace(text) + "\n")
+}
+
 // addWorkflows writes workflows into a catalogue that exists.
 func (e *env) addWorkflows(ctx context.Context, o initOptions, workflows map[string][]byte) error {
 	written, changed, err := writeWorkflows(o.dir, workflows)
