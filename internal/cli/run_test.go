@@ -99,7 +99,6 @@ func TestOptionsAreCheckedFirst(t *testing.T) {
 	dir := catalogueWith(t, "")
 	one := imageOptions{selection: []string{"one"}}
 	for name, run := range map[string]func(context.Context, *env) error{
-		"no jobs": func(ctx context.Context, e *env) error { return e.runBuild(ctx, buildOptions{images: one}) },
 		"archive on stdout": func(ctx context.Context, e *env) error {
 			return e.runBuild(ctx, buildOptions{images: one, jobs: 1, archive: "-"})
 		},
@@ -145,7 +144,6 @@ func TestOptionsAreCheckedFirst(t *testing.T) {
 		"unknown signer": func(ctx context.Context, e *env) error {
 			return e.runVerify(ctx, verifyOptions{selection: []string{"registry.example/x:1"}})
 		},
-		"no limit": func(ctx context.Context, e *env) error { return e.runServe(ctx, serveOptions{}) },
 		"unknown forge": func(ctx context.Context, e *env) error {
 			return e.runInit(ctx, initOptions{dir: t.TempDir(), forge: "sourcehut"}, func(string) bool { return false })
 		},
