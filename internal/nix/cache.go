@@ -19,9 +19,6 @@ type BinaryCache struct {
 	KeyFile string // with the secret key that signs; Nix reads it
 }
 
-// storesAtOnce is the number of paths in one command: a command line has a limit.
-const storesAtOnce = 1000
-
 // CopyTo copies store paths and their closures to a binary cache, signed. It does not send
 // paths that the cache has.
 func (n *Nix) CopyTo(ctx context.Context, cache BinaryCache, paths []string) error {
@@ -39,7 +36,7 @@ func (n *Nix) CopyTo(ctx context.Context, cache BinaryCache, paths []string) err
 
 // copy copies store paths and their closures between stores, as flags of nix copy say.
 func (n *Nix) copy(ctx context.Context, doing string, paths, flags []string, environment ...string) error {
-	for some := range slices.Chunk(paths, storesAtOnce) {
+	for some := range slices.Chunk(paths, pathsAtOnce) {
 		if _, err := n.run(ctx, doing, call{program: "nix", operation: []string{"copy"}, flags: flags, arguments: some}, environment...); err != nil {
 			return err
 		}

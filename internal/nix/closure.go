@@ -5,11 +5,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // PathInfo describes one path of the Nix store.
@@ -23,22 +27,59 @@ type PathInfo struct {
 // Store is a set of store paths, closed under references.
 type Store map[string]PathInfo
 
-// ReadStore reads the closures of valid store paths. Both commands print the same text in
-// every version of Nix.
+// readPaths are the store paths whose closures were read.
+type readPaths struct {
+	mu    sync.Mutex
+	store Store
+}
+
+// ReadStore reads the closures of valid store paths, each path once: what one refers to never
+// changes.
 func (n *Nix) ReadStore(ctx context.Context, paths []string) (Store, error) {
-	doing := "reading the closure of " + strings.Join(paths, " ")
-	if len(paths) == 0 {
-		return Store{}, nil
+	var left []string
+	n.read.mu.Lock()
+	for _, path := range paths {
+		if _, known := n.read.store[path]; !known {
+			left = append(left, path)
+		}
 	}
-	out, err := n.run(ctx, doing, storeCall("--query --requisites", paths...))
+	n.read.mu.Unlock()
+	read, err := n.readStore(ctx, left)
 	if err != nil {
 		return nil, err
 	}
-	out, err = n.run(ctx, doing, storeCall("--dump-db", strings.Fields(string(out))...))
-	if err != nil {
-		return nil, err
+	n.read.mu.Lock()
+	defer n.read.mu.Unlock()
+	if n.read.store == nil {
+		n.read.store = Store{}
 	}
-	return parseDump(out)
+	maps.Copy(n.read.store, read)
+	return n.read.store.under(paths), nil
+}
+
+// readStore asks Nix. Both commands print the same text in every version.
+func (n *Nix) readStore(ctx context.Context, paths []string) (Store, error) {
+	store := Store{}
+	for some := range slices.Chunk(paths, pathsAtOnce) {
+		doing := "reading the closure of " + text.Enumerate(some, ", ", 3)
+		out, err := n.run(ctx, doing, storeCall("--query --requisites", some...))
+		if err != nil {
+			return nil, err
+		}
+		all := slices.DeleteFunc(strings.Fields(string(out)), func(path string) bool { _, known := store[path]; return known })
+		for some := range slices.Chunk(all, pathsAtOnce) {
+			out, err := n.run(ctx, doing, storeCall("--dump-db", some...))
+			if err != nil {
+				return nil, err
+			}
+			read, err := parseDump(out)
+			if err != nil {
+				return nil, err
+			}
+			maps.Copy(store, read)
+		}
+	}
+	return store, nil
 }
 
 // parseDump parses the output of `nix-store --dump-db`: for each path its name, NAR hash,
@@ -75,24 +116,28 @@ func parseDump(dump []byte) (Store, error) {
 
 // Closure returns the paths that root needs at run time, including itself, sorted.
 func (s Store) Closure(root string) []PathInfo {
-	seen := map[string]bool{}
+	closure := slices.Collect(maps.Values(s.under([]string{root})))
+	slices.SortFunc(closure, func(a, b PathInfo) int { return strings.Compare(a.Path, b.Path) })
+	return closure
+}
+
+// under returns what roots need at run time, with the roots.
+func (s Store) under(roots []string) Store {
+	found := Store{}
 	var visit func(path string)
 	visit = func(path string) {
-		if seen[path] {
+		if _, seen := found[path]; seen {
 			return
 		}
-		seen[path] = true
+		found[path] = s[path]
 		for _, reference := range s[path].References {
 			visit(reference)
 		}
 	}
-	visit(root)
-	var closure []PathInfo
-	for path := range seen {
-		closure = append(closure, s[path])
+	for _, root := range roots {
+		visit(root)
 	}
-	slices.SortFunc(closure, func(a, b PathInfo) int { return strings.Compare(a.Path, b.Path) })
-	return closure
+	return found
 }
 
 // shellNames lists programs that run an intruder's commands.

@@ -21,20 +21,19 @@ func (n *Nix) Valid(ctx context.Context, paths []string) (map[string]bool, error
 // valid is Valid with flags, which may name another store.
 func (n *Nix) valid(ctx context.Context, paths []string, flags ...string) (map[string]bool, error) {
 	valid := map[string]bool{}
-	if len(paths) == 0 {
-		return valid, nil
-	}
-	check := storeCall("--check-validity --print-invalid", paths...)
-	check.flags = flags
-	out, err := n.run(ctx, "querying the nix store", check, batch())
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range paths {
-		valid[path] = true
-	}
-	for _, path := range strings.Fields(string(out)) {
-		delete(valid, path)
+	for some := range slices.Chunk(paths, pathsAtOnce) {
+		check := storeCall("--check-validity --print-invalid", some...)
+		check.flags = flags
+		out, err := n.run(ctx, "querying the nix store", check, batch())
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range some {
+			valid[path] = true
+		}
+		for _, path := range strings.Fields(string(out)) {
+			delete(valid, path)
+		}
 	}
 	return valid, nil
 }

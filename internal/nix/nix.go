@@ -43,6 +43,8 @@ type Nix struct {
 
 	Warn   func(warning string) // is called with Nix's warnings, each kind once; may be nil
 	warned sync.Map             // kinds of warnings that were reported
+
+	read readPaths
 }
 
 // ErrMissing means that nix is not installed.
@@ -63,6 +65,9 @@ func (e *Error) Error() string { return e.Doing + ": " + withLog(e.Message, e.Lo
 // passed lists variables for programs that nix starts, and for builds; caches in S3 need
 // credentials.
 var passed = slices.Concat(process.Git, process.Go, []string{"AWS_*"})
+
+// pathsAtOnce is the number of store paths in one command: a command line has a limit.
+const pathsAtOnce = 1000
 
 // call is one run of a nix program. Its arguments come after all flags: from 2.26 on Nix
 // resolves a flake reference while it parses the command line, with only the features and

@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -32,13 +33,14 @@ func (b *Builder) AskInventory(ctx context.Context, specs []*catalog.Spec) error
 	if len(specs) < 2 {
 		return nil
 	}
+	store, err := b.storeOf(ctx, specs)
+	if err != nil {
+		return err
+	}
 	var questions []nix.Question
 	for _, spec := range specs {
 		all := nixSpecs(spec)
-		paths, err := b.closurePaths(ctx, all)
-		if err != nil {
-			return err
-		}
+		paths := closurePaths(store, all)
 		if len(paths) == 0 {
 			continue
 		}
@@ -53,27 +55,46 @@ func (b *Builder) AskInventory(ctx context.Context, specs []*catalog.Spec) error
 	return b.known.ask(ctx, b.Catalogue, questions)
 }
 
-// closurePaths returns the store paths that images need and that are in the store.
-func (b *Builder) closurePaths(ctx context.Context, specs []*catalog.Spec) (paths []string, err error) {
-	var roots []string
+// storeOf reads the store paths that images need, of those images that are in the store.
+func (b *Builder) storeOf(ctx context.Context, specs []*catalog.Spec) (nix.Store, error) {
+	roots := map[string]bool{}
 	for _, spec := range specs {
-		for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
-			if derivation != nil {
-				roots = append(roots, derivation.Out)
+		for _, one := range nixSpecs(spec) {
+			for _, root := range rootsOf(one) {
+				roots[root] = true
 			}
 		}
 	}
-	valid, err := b.Nix.Valid(ctx, roots)
+	valid, err := b.Nix.Valid(ctx, slices.Sorted(maps.Keys(roots)))
 	if err != nil {
 		return nil, err
 	}
-	roots = slices.DeleteFunc(roots, func(path string) bool { return !valid[path] })
-	store, err := b.Nix.ReadStore(ctx, roots)
-	for path := range store {
-		paths = append(paths, path)
+	return b.Nix.ReadStore(ctx, slices.Sorted(maps.Keys(valid)))
+}
+
+// closurePaths returns the paths of a store that images need.
+func closurePaths(store nix.Store, specs []*catalog.Spec) []string {
+	paths := map[string]bool{}
+	for _, spec := range specs {
+		for _, root := range rootsOf(spec) {
+			if _, valid := store[root]; valid {
+				for _, info := range store.Closure(root) {
+					paths[info.Path] = true
+				}
+			}
+		}
 	}
-	slices.Sort(paths)
-	return paths, err
+	return slices.Sorted(maps.Keys(paths))
+}
+
+// rootsOf returns the store paths that have all others of an image in their closures.
+func rootsOf(spec *catalog.Spec) (roots []string) {
+	for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
+		if derivation != nil {
+			roots = append(roots, derivation.Out)
+		}
+	}
+	return roots
 }
 
 // storeNames returns store paths with the names and versions of their packages.

@@ -176,7 +176,7 @@ func (i *imagePush) document(ctx context.Context, n int) (*sbom.Document, error)
 func (i *imagePush) newDocument(ctx context.Context, n int) (*sbom.Document, error) {
 	p := i.publisher
 	manifest := i.found.Manifests[n]
-	dist, err := layout.Open(p.Reader.Output)
+	dist, err := p.layout()
 	if i.target.Reproducible() || err == nil && dist.Content(manifest).Complete {
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err

@@ -9,7 +9,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/libresh/libre/internal/image"
-	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/build"
@@ -138,7 +137,7 @@ func (i *imagePush) isFound(ctx context.Context) (skip, error) {
 // isInLayout reads the image from the layout that build wrote.
 func (i *imagePush) isInLayout(context.Context) (skip, error) {
 	p := i.publisher
-	dist, err := layout.Open(p.Reader.Output)
+	dist, err := p.layout()
 	if err != nil {
 		return "", err
 	}

@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/image"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/oci/layout"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release"
 	"github.com/libresh/libre/internal/release/build"
@@ -36,6 +38,7 @@ type Publisher struct {
 	Inspect func(context.Context, Inspected) error
 
 	layers *image.Cache
+	dist   atomic.Pointer[layout.Layout] // where images are built; nil until it is opened
 }
 
 // Result is the outcome of one image or release record.
@@ -64,6 +67,20 @@ func (p *Publisher) made(s state.State) state.State {
 		return state.DryRun
 	}
 	return s
+}
+
+// layout opens the layout in which images are built. All images share it, because index.json is
+// read for each of them, and has all.
+func (p *Publisher) layout() (*layout.Layout, error) {
+	if opened := p.dist.Load(); opened != nil {
+		return opened, nil
+	}
+	opened, err := layout.Open(p.Reader.Output)
+	if err != nil {
+		return nil, err
+	}
+	p.dist.CompareAndSwap(nil, opened)
+	return p.dist.Load(), nil
 }
 
 func (p *Publisher) registry() *registry.Client { return p.Reader.Registry }
