@@ -32,7 +32,7 @@ type vexOptions struct {
 func (e *env) vexCommand() *cobra.Command {
 	var o vexOptions
 	cmd := &cobra.Command{
-		Use:   "vex SELECTION... | REFERENCE",
+		Use:   "vex SELECTION... | REFERENCE | --all",
 		Short: "Show the statements about vulnerabilities in images",
 		Long: `Show the statements about vulnerabilities in the selected images: those in
 apps/APP/vex.yaml, and those that follow from patches with fixes. libre builds
