@@ -75,7 +75,11 @@ type Client struct {
 // Connect makes a client. It sends nothing yet.
 func Connect(d Daemon) (*Client, error) {
 	if err := CheckHost(d.Host); err != nil {
-		return nil, fmt.Errorf("the address of BuildKit's daemon is %q, %w", d.Host, err)
+		address := d.Host
+		if at := strings.LastIndex(address, "@"); at >= 0 {
+			address = "…" + address[at:] // a login
+		}
+		return nil, fmt.Errorf("the address of BuildKit's daemon is %q, %w", address, err)
 	}
 	u, _ := url.Parse(d.Host) // CheckHost has parsed it
 	secure, err := d.credentials(u)

@@ -19,6 +19,9 @@ func TestOnlyAddressesOfDaemonsAreAccepted(t *testing.T) {
 		if err := CheckHost(host); err == nil {
 			t.Errorf("%s is accepted", host)
 		}
+		if _, err := Connect(Daemon{Host: host}); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", host, err)
+		}
 	}
 }
 
