@@ -215,6 +215,9 @@ func TestPlanAndStatusReadMovingTags(t *testing.T) {
 	reg.retag(t, "two-web-default", "2-3", "stolen")
 	reg.plant(t, "two-web-default:2-3", "two-default:latest")
 	is("at something else", "moved", "moved", reg.prefix()+"/two-default:latest was moved: it points to ", 1)
+	if checked := c.run("check", two).want(t, 1); !strings.Contains(checked.stdout, "/two-default:latest was moved: it points to ") {
+		t.Errorf("check:\n%s", checked.stdout)
+	}
 }
 
 // retag points another tag to the target of a tag.
