@@ -1,6 +1,7 @@
 package build
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 func TestImagesAreDescribedByOneEvaluation(t *testing.T) {
 	t.Parallel()
 	c := demo(t)
-	path, evaluations := testkit.CountEvaluations(t)
+	path, evaluations := testkit.CountCalls(t, "nix", "eval")
 	c.env = append(c.env, path)
 	c.libre(t, "sbom", "guestbook/backend/default", "-o", "cyclonedx-json")
 	alone := evaluations()
@@ -35,6 +36,25 @@ func TestImagesAreDescribedByOneEvaluation(t *testing.T) {
 	}
 	if diff := cmp.Diff(componentsOf(each...), componentsOf(together)); diff != "" {
 		t.Errorf("what is known of apps alone, and together: %s", diff)
+	}
+}
+
+func TestImagesAreKeptInTheStoreByOneCall(t *testing.T) {
+	t.Parallel()
+	definition := `{ mkApp, pkgs, ... }: mkApp { name = "texts"; version = "1"; packageVersion = 1;
+`
+	for i := range 5 {
+		definition += fmt.Sprintf("  components.part%d.package = pkgs.writeText \"part\" \"%d of %s\";\n", i, i, t.Name())
+	}
+	c := catalogue{dir: libre.Catalogue(t, map[string]string{"texts/default.nix": definition + "}\n"}, "x86_64-linux")}
+	c.libre(t, "build", "texts/*/*")
+	path, calls := testkit.CountCalls(t, "nix-store", "--realise")
+	c.env = append(c.env, path)
+	for _, selection := range []string{"texts/part0/default", "texts/*/default", "texts/*/*"} {
+		c.libre(t, "licenses", selection)
+		if got := calls(); got != 1 {
+			t.Errorf("%s: %d calls", selection, got)
+		}
 	}
 }
 

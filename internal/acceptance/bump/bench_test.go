@@ -81,7 +81,7 @@ func BenchmarkCheckMany(b *testing.B) {
 func BenchmarkOneBump(b *testing.B) {
 	c, repo := suite(b, forgetest.GitHub(b))
 	release(repo, "1.1.0", "better")
-	path, evaluations := testkit.CountEvaluations(b)
+	path, evaluations := testkit.CountCalls(b, "nix", "eval")
 	c.env = append(c.env, path)
 	c.run(b, 0, "bump", "notes")
 	b.ReportMetric(float64(evaluations()), "evaluations")

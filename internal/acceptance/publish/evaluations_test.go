@@ -17,7 +17,7 @@ func TestPushDescribesImagesByOneEvaluation(t *testing.T) {
 	buildHello(t, c.dir+"/apps/packages/hello")
 	libre.Tool(t, "git", "-C", c.dir, "add", "apps")
 	c.run("build", "--all").want(t, 0)
-	path, evaluations := testkit.CountEvaluations(t)
+	path, evaluations := testkit.CountCalls(t, "nix", "eval")
 	c.env = append(c.env, path)
 	reg := newWatched(t, "referrers", sign.Bundle)
 	push := []string{"push", "packages/*/*", "--to", reg.prefix()}
@@ -47,7 +47,7 @@ func TestStatusNeedsOneEvaluation(t *testing.T) {
 mkApp { name = "one"; version = "1"; packageVersion = 1; components.web.package = pkgs.writeText "x" "` + rand.Text() + `"; }
 `}, "x86_64-linux")
 	c.file(t, "libre.yaml", "sign: {key: cosign.key}\n")
-	path, evaluations := testkit.CountEvaluations(t)
+	path, evaluations := testkit.CountCalls(t, "nix", "eval")
 	c.env = append(c.env, path)
 	reg := newWatched(t, "referrers", sign.Bundle)
 	c.run("status", "--all", "--to", reg.prefix()).want(t, 0)

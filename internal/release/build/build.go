@@ -69,6 +69,7 @@ type Builder struct {
 	Published func(context.Context) (*registry.Client, *state.Signing, error)
 
 	known   inventory
+	kept    kept
 	outputs map[string]bool // outputs of Nix for the images of all runs
 }
 

@@ -26,17 +26,9 @@ type imagePath struct {
 	path   string
 }
 
-// AskInventory asks the package set about the store paths of several images, if they are in the
-// store. SBOM then need not ask for each image. If a question fails here, SBOM asks again, and
-// its error names the image.
-func (b *Builder) AskInventory(ctx context.Context, specs []*catalog.Spec) error {
-	if len(specs) < 2 {
-		return nil
-	}
-	store, err := b.storeOf(ctx, specs)
-	if err != nil {
-		return err
-	}
+// askInventory asks the package set about the store paths of several images. SBOM then need not
+// ask for each image.
+func (b *Builder) askInventory(ctx context.Context, specs []*catalog.Spec, store nix.Store) error {
 	var questions []nix.Question
 	for _, spec := range specs {
 		all := nixSpecs(spec)
@@ -55,46 +47,19 @@ func (b *Builder) AskInventory(ctx context.Context, specs []*catalog.Spec) error
 	return b.known.ask(ctx, b.Catalogue, questions)
 }
 
-// storeOf reads the store paths that images need, of those images that are in the store.
-func (b *Builder) storeOf(ctx context.Context, specs []*catalog.Spec) (nix.Store, error) {
-	roots := map[string]bool{}
-	for _, spec := range specs {
-		for _, one := range nixSpecs(spec) {
-			for _, root := range rootsOf(one) {
-				roots[root] = true
-			}
-		}
-	}
-	valid, err := b.Nix.Valid(ctx, slices.Sorted(maps.Keys(roots)))
-	if err != nil {
-		return nil, err
-	}
-	return b.Nix.ReadStore(ctx, slices.Sorted(maps.Keys(valid)))
-}
-
 // closurePaths returns the paths of a store that images need.
 func closurePaths(store nix.Store, specs []*catalog.Spec) []string {
 	paths := map[string]bool{}
 	for _, spec := range specs {
-		for _, root := range rootsOf(spec) {
-			if _, valid := store[root]; valid {
-				for _, info := range store.Closure(root) {
+		for _, output := range outputsOf(spec) {
+			if _, valid := store[output.Path]; valid {
+				for _, info := range store.Closure(output.Path) {
 					paths[info.Path] = true
 				}
 			}
 		}
 	}
 	return slices.Sorted(maps.Keys(paths))
-}
-
-// rootsOf returns the store paths that have all others of an image in their closures.
-func rootsOf(spec *catalog.Spec) (roots []string) {
-	for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
-		if derivation != nil {
-			roots = append(roots, derivation.Out)
-		}
-	}
-	return roots
 }
 
 // storeNames returns store paths with the names and versions of their packages.

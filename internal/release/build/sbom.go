@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,32 +87,27 @@ func (b *Builder) warnOfLicenses(id catalog.ID, all []sbom.Disagreement) {
 // realised builds the store paths of an image again if the store has lost them. It keeps them
 // from the garbage collector until done is called.
 func (b *Builder) realised(ctx context.Context, spec *catalog.Spec) (store nix.Store, done func(), err error) {
-	roots, err := os.MkdirTemp("", "libre-roots-")
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() {
+	outputs, done := outputsOf(spec), func() {}
+	if !b.kept.has(outputs) {
+		roots, err := os.MkdirTemp("", "libre-roots-")
 		if err != nil {
-			os.RemoveAll(roots)
+			return nil, nil, err
 		}
-	}()
-	var outputs []nix.Output
-	var paths []string
-	for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
-		if derivation != nil {
-			outputs = append(outputs, outputOf(derivation))
-			paths = append(paths, derivation.Out)
+		done = func() { os.RemoveAll(roots) }
+		failures, err := b.Nix.Realise(ctx, outputs, roots, func(nix.LogEvent) {})
+		for _, failure := range failures {
+			err = cmp.Or(err, error(failure))
+		}
+		if err != nil {
+			done()
+			return nil, nil, err
 		}
 	}
-	failures, err := b.Nix.Realise(ctx, outputs, roots, func(nix.LogEvent) {})
+	store, err = b.Nix.ReadStore(ctx, nix.PathsOf(outputs))
 	if err != nil {
-		return nil, nil, err
+		done()
 	}
-	for _, failure := range failures {
-		return nil, nil, failure
-	}
-	store, err = b.Nix.ReadStore(ctx, paths)
-	return store, func() { os.RemoveAll(roots) }, err
+	return store, done, err
 }
 
 // closureOf lists the store paths of an image.
@@ -198,7 +194,7 @@ func (b *Builder) DescribeEach(ctx context.Context, evaluation *nix.Evaluation, 
 			specs = append(specs, target.Specs[0])
 		}
 	}
-	_ = b.AskInventory(ctx, specs) // describe returns the error again, with the image
+	defer b.Prepare(ctx, specs)()
 	described := make([]Described, len(all))
 	for i, target := range all {
 		err := failed[target.ID]

@@ -129,9 +129,9 @@ func (i *imagePush) attestSBOMs(ctx context.Context) error {
 	return nil
 }
 
-// askInventory asks the package set one question about the images of all releases that this run
-// describes.
-func (p *Publisher) askInventory(ctx context.Context, releases []*releasePush) {
+// prepareSBOMs asks Nix one question about the images of all releases that this run describes. Call
+// done after that.
+func (p *Publisher) prepareSBOMs(ctx context.Context, releases []*releasePush) (done func()) {
 	attaches := p.signing() != nil && !p.DryRun
 	var specs []*catalog.Spec
 	for _, r := range releases {
@@ -146,7 +146,7 @@ func (p *Publisher) askInventory(ctx context.Context, releases []*releasePush) {
 			}
 		}
 	}
-	_ = p.Builder.AskInventory(ctx, specs) // describing the image returns the error again
+	return p.Builder.Prepare(ctx, specs)
 }
 
 // encodeSBOM writes an SBOM in both formats, by predicate type.

@@ -169,7 +169,7 @@ func (p *Publisher) publishAll(ctx context.Context, building *building, stop con
 	slots := make(release.Slots, senders)
 	var group sync.WaitGroup
 	for batch := building.next(); len(batch) > 0; batch = building.next() {
-		p.askInventory(ctx, batch)
+		defer p.prepareSBOMs(ctx, batch)() // until all are published
 		for _, r := range batch {
 			group.Go(func() {
 				r.outcome = p.publish(ctx, r, r.outcome, slots)
