@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/nix"
@@ -18,6 +19,7 @@ import (
 type planOptions struct {
 	images   imageOptions
 	registry registryOptions
+	trusting bool
 	json     bool
 	matrix   int // most jobs; 0 for none
 }
@@ -78,6 +80,7 @@ other are in one job, which builds them in order.`,
 	}
 	o.images.addFlags(cmd)
 	o.registry.addFlags(cmd)
+	addTrustFlag(cmd.Flags(), &o.trusting)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	cmd.Flags().Var(number{&o.matrix, 1, unlimited}, "matrix", "print a matrix of at most `N` CI jobs for what needs work")
 	cmd.Flags().Lookup("matrix").NoOptDefVal = strconv.Itoa(release.MostJobs)
@@ -142,7 +145,22 @@ func (e *env) plans(ctx context.Context, ws *workspace, o planOptions, request n
 	} else if err != nil {
 		return nil, nil, err
 	}
+	reader.Trusting = o.trusting
+	defer e.noteTrusted(o.trusting)
 	return reader.PlanPush(ctx, request)
+}
+
+const trustFlag = "trust-records"
+
+func addTrustFlag(flags *pflag.FlagSet, trusting *bool) {
+	flags.BoolVar(trusting, trustFlag, false, "do not look whether published images still have their attachments: one request for an image, not three")
+}
+
+// noteTrusted says what a command does not know.
+func (e *env) noteTrusted(trusting bool) {
+	if trusting {
+		e.Notef("the attachments of published images were not looked at (--%s)", trustFlag)
+	}
 }
 
 // planError returns the error that decides the exit code of a plan. Refused credentials

@@ -28,6 +28,7 @@ type pushOptions struct {
 	dryRun    bool
 	force     bool
 	deep      bool
+	trusting  bool
 	resign    bool
 	failFast  bool
 	noGate    bool
@@ -48,7 +49,8 @@ unsigned image.
 Images that are published already are not built or pushed again. If one of
 their attachments is missing from the registry's list, push attaches it again.
 --deep also reads and verifies every attachment, to find those that are listed
-but not valid.
+but not valid. --trust-records does not look at the lists: it takes a signed
+release record's word for the attachments of its images.
 
 push does not replace a tag that has other content, unless you use --force. If
 an image fails, push still publishes the others. It then prints why
@@ -107,6 +109,8 @@ func (e *env) pushCommand() *cobra.Command {
 	flags.BoolVar(&o.dryRun, "dry-run", false, "build, inspect, and print what would be pushed")
 	flags.BoolVar(&o.force, "force", false, "replace tags that have other content")
 	flags.BoolVar(&o.deep, "deep", false, "also verify all attachments of published images, and attach those again that are not valid")
+	addTrustFlag(flags, &o.trusting)
+	cmd.MarkFlagsMutuallyExclusive("deep", trustFlag)
 	flags.BoolVar(&o.resign, "resign", false, "sign again, with the current key, what a former key signed")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first failure")
 	flags.BoolVar(&o.noGate, "no-gate", false, "publish even if scan.gate in libre.yaml holds a release back; the provenance records it")
@@ -158,6 +162,7 @@ func (e *env) runPush(ctx context.Context, o pushOptions) error {
 	if printErr := e.printPushed(results, o.json); err == nil {
 		err = printErr
 	}
+	e.noteTrusted(o.trusting)
 	if err != nil {
 		return err
 	}
@@ -189,6 +194,7 @@ func (e *env) pusher(ctx context.Context, ws *workspace, o pushOptions) (*publis
 	builder := publisher.Builder
 	builder.Jobs, builder.FailFast = o.jobs, o.failFast
 	publisher.DryRun, publisher.Force, publisher.Resign, reader.Deep = o.dryRun, o.force, o.resign, o.deep
+	reader.Trusting = o.trusting
 	publisher.BuildInfo = sync.OnceValues(func() (publish.BuildInfo, error) {
 		info, err := publish.ReadBuildInfo(ctx, ws.nix, builder.Catalogue, ws.dir, ws.packageSet, version, builder.Engine)
 		info.NoGate = o.noGate

@@ -19,7 +19,7 @@ const latency = 20 * time.Millisecond
 // BenchmarkNothingToPublish pushes 500 published images: 125 apps of 4. The baseline is
 // evaluating the same images. For each image there is one HEAD, and for its index and each
 // platform's manifest the list of attachments, which is one request, or two without the
-// referrers API. Logins do not count.
+// referrers API. With --trust-records there is the HEAD only. Logins do not count.
 func BenchmarkNothingToPublish(b *testing.B) {
 	const apps, components = 125, 4
 	files := map[string]string{}
@@ -51,46 +51,53 @@ func BenchmarkNothingToPublish(b *testing.B) {
 				reg.remember()
 				alone.run(push...).want(b, 0)
 			}
-			seen := reg.record(latency)
-			bench.Times(b, bench.Row{Table: "Nothing to do", Work: "push 500 published images, 20 ms a request, " + kind, Goal: 1.2},
-				bench.Program{Name: "libre push", Run: func() bench.Use {
-					if got := alone.run(push...).want(b, 0); strings.Count(got.stdout, "\tunchanged") != apps*(components+1) {
-						b.Fatalf("not all is published:\n%s", got.stdout)
-					}
-					return bench.Use{}
-				}},
-				bench.Program{Name: "Nix's evaluation alone", Run: func() bench.Use {
-					if got, err := evaluated.Evaluate(b.Context(), everything); err != nil || len(got.Images) != apps*components {
-						b.Fatalf("%v, %v", got, err)
-					}
-					return bench.Use{}
-				}},
-			)
-			isRecord := func(x *exchange) bool {
-				return strings.HasSuffix(x.repository, "-default") && !strings.Contains(x.repository, "-part")
-			}
-			isList := func(x *exchange) bool {
-				return strings.HasPrefix(x.subject, "referrers/") || strings.HasPrefix(x.subject, "sha256-")
-			}
-			images := seen.of(func(x *exchange) bool { return !isRecord(x) && !isList(x) })
-			for _, x := range images {
-				if x.method != http.MethodHead {
-					b.Errorf("%s %s %s, of an image that is published", x.method, x.repository, x.subject)
-				}
-			}
-			for _, row := range []struct {
-				work      string
-				of        int
-				each      float64
-				yardstick string
-			}{
-				{"requests for an image", len(seen.of(func(x *exchange) bool { return !isRecord(x) })), apps * components, "one for an image"},
-				{"requests for a release record", len(seen.of(isRecord)), apps, "one for a record"},
-			} {
-				bench.Keep(b, bench.Row{Table: "Nothing to do", Work: row.work + ", " + kind, Unit: "requests", Goal: 1, Sides: []bench.Side{
-					{Name: "libre push", Values: []float64{float64(row.of) / (bench.Rounds * row.each)}}, {Name: row.yardstick, Values: []float64{1}},
-				}})
+			for _, flag := range []string{"", " --trust-records"} {
+				seen := reg.record(latency)
+				line := append(push, strings.Fields(flag)...)
+				bench.Times(b, bench.Row{Table: "Nothing to do", Work: "push" + flag + " 500 published images, 20 ms a request, " + kind, Goal: 1.2},
+					bench.Program{Name: "libre push" + flag, Run: func() bench.Use {
+						if got := alone.run(line...).want(b, 0); strings.Count(got.stdout, "\tunchanged") != apps*(components+1) {
+							b.Fatalf("not all is published:\n%s", got.stdout)
+						}
+						return bench.Use{}
+					}},
+					bench.Program{Name: "Nix's evaluation alone", Run: func() bench.Use {
+						if got, err := evaluated.Evaluate(b.Context(), everything); err != nil || len(got.Images) != apps*components {
+							b.Fatalf("%v, %v", got, err)
+						}
+						return bench.Use{}
+					}},
+				)
+				keepRequests(b, seen, flag, kind, apps, components)
 			}
 		})
+	}
+}
+
+// keepRequests keeps the numbers of requests for an image and for a record.
+func keepRequests(b *testing.B, seen *exchanges, flag, kind string, apps, components int) {
+	isRecord := func(x *exchange) bool {
+		return strings.HasSuffix(x.repository, "-default") && !strings.Contains(x.repository, "-part")
+	}
+	isList := func(x *exchange) bool {
+		return strings.HasPrefix(x.subject, "referrers/") || strings.HasPrefix(x.subject, "sha256-")
+	}
+	images := seen.of(func(x *exchange) bool { return !isRecord(x) })
+	for _, x := range images {
+		if x.method != http.MethodHead && (flag != "" || !isList(x)) {
+			b.Errorf("%s %s %s, of an image that is published", x.method, x.repository, x.subject)
+		}
+	}
+	for _, row := range []struct {
+		work      string
+		of, each  int
+		yardstick string
+	}{
+		{"requests for an image", len(images), apps * components, "one for an image"},
+		{"requests for a release record", len(seen.of(isRecord)), apps, "one for a record"},
+	} {
+		bench.Keep(b, bench.Row{Table: "Nothing to do", Work: row.work + flag + ", " + kind, Unit: "requests", Goal: 1, Sides: []bench.Side{
+			{Name: "libre push" + flag, Values: []float64{float64(row.of) / float64(bench.Rounds*row.each)}}, {Name: row.yardstick, Values: []float64{1}},
+		}})
 	}
 }

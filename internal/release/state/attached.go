@@ -197,7 +197,8 @@ func (r *Reader) lacksDeep(ctx context.Context, subject name.Digest, policy *sig
 // request for each image and each platform, in parallel. A VEX document is missing if the
 // newest one differs from the catalogue's statements. The record may come from another
 // catalogue, so images that this catalogue does not have are left out. twice describes the
-// images that have several VEX documents.
+// images that have several VEX documents. If the reader is trusting, it looks only at images with
+// statements, because a record says nothing of those.
 func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Release, record *Record) (lacks []Lacking, twice []string, err error) {
 	if r.Signing == nil {
 		return nil, nil, nil
@@ -211,7 +212,7 @@ func (r *Reader) lookAttached(ctx context.Context, in *registry.Client, rel *Rel
 			return nil, nil, err
 		}
 		component := record.Components[target.ID.Component]
-		if component == nil {
+		if component == nil || r.Trusting && said == "" {
 			continue
 		}
 		tag, err := in.Tag(component.Reference)

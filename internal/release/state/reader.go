@@ -27,6 +27,7 @@ type Reader struct {
 	CopyTo    []*registry.Client // further registries with the same content
 	Signing   *Signing           // nil if nothing is signed or attested
 	Deep      bool               // read and verify all attachments, not only the lists of them
+	Trusting  bool               // take a signed record's word that its images have their attachments
 	AlsoTags  []string           // moving tags that passed catalog.CheckMovingTag
 	Warn      func(id catalog.ID, warning string)
 	Withdrawn withdrawn.List // of the catalogue
