@@ -24,12 +24,7 @@ type planOptions struct {
 	matrix   int // most jobs; 0 for none
 }
 
-func (e *env) planCommand() *cobra.Command {
-	var o planOptions
-	cmd := &cobra.Command{
-		Use:   "plan SELECTION... | --all",
-		Short: "Show what build or push would do, and why",
-		Long: `Show what build or push would do with each selected image, and why.
+const planLong = `Show what build or push would do with each selected image, and why.
 
 Without a registry, plan shows what build would do: build or nothing. With a
 registry (--to, or registry in libre.yaml), it shows what push would do, for
@@ -70,7 +65,14 @@ Each job runs libre push with its selection. Only what needs work is in a job.
 There are at most 256 jobs, or N with --matrix=N, balanced by the time that the
 images took in former runs here. An image that this machine does not remember
 counts by the size of what is published of it. Images that are built on each
-other are in one job, which builds them in order.`,
+other are in one job, which builds them in order.`
+
+func (e *env) planCommand() *cobra.Command {
+	var o planOptions
+	cmd := &cobra.Command{
+		Use:     "plan SELECTION... | --all",
+		Short:   "Show what build or push would do, and why",
+		Long:    planLong,
 		Example: "  libre plan --all\n  libre plan docs --to registry.example/lasuite --json\n  libre plan --all --matrix=8",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.images.selection = args

@@ -96,7 +96,7 @@ func TestOperatorVerifiesWithoutACatalogue(t *testing.T) {
 			t.Errorf("%s:\n%s", args, got.stderr)
 		}
 	}
-	if got := operator.run("verify", repository+":9-9", "--key", "op.pub").want(t, 1); !strings.HasPrefix(got.stderr, "error: reading "+repository+":9-9: not found") {
+	if got := operator.run("verify", repository+":9-9", "--key", "op.pub").want(t, 1); !strings.HasPrefix(got.stderr, "error: "+repository+":9-9 is not in the registry; give one of: 2-12, 2-3\n") {
 		t.Errorf("a reference is said twice:\n%s", got.stderr)
 	}
 	listed := operator.run("list", repository, "--json").want(t, 0)
