@@ -1,46 +1,85 @@
 package publish
 
 import (
-	"net/http"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/libresh/libre/internal/sign"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	randomimage "github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// With --trust-records there is one request for an image, the HEAD of its tag. Only statements
-// about an image, of which a record says nothing, let it look at the image's attachments.
-func TestTrustedRecordsNeedOneRequestForAnImage(t *testing.T) {
+// With SSL_CERT_FILE, SSL_CERT_DIR or ca in libre.yaml, commands that publish, verify and
+// update accept a registry whose certificate a private authority signed.
+func TestRegistryOfAPrivateAuthorityNeedsCA(t *testing.T) {
 	t.Parallel()
-	const selection, images, note = "one/*/default", 3, "the attachments of published images were not looked at (--trust-records)"
-	c := shared(t).copy(t)
-	reg := newWatched(t, "referrers", sign.Bundle)
-	reg.lenient = true
-	c.run("push", selection, "--to", reg.prefix()).want(t, 0)
-	reg.detach(t, false, reg.subjects(t, "one-web-default:1.0-1"), sign.SignatureType)
-
-	for command, unchanged := range map[string]string{"push": "\tunchanged", "plan": "\tnothing\t"} {
-		seen := reg.record(0)
-		got := c.run(command, selection, "--to", reg.prefix(), "--trust-records").want(t, 0)
-		of := seen.of(func(x *exchange) bool { return x.repository != "one-default" })
-		for _, x := range of {
-			if x.method != http.MethodHead || x.subject != "1.0-1" {
-				t.Errorf("%s: %s %s %s", command, x.method, x.repository, x.subject)
+	server := httptest.NewUnstartedServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "https://")
+	base, err := randomimage.Index(100, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reference, err := name.ParseReference(host + "/base:1")
+	if err == nil {
+		err = remote.WriteIndex(reference, base, remote.WithTransport(server.Client().Transport))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := base.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "ours.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, how := range map[string]struct{ variable, setting string }{
+		"nothing":       {},
+		"SSL_CERT_FILE": {variable: "SSL_CERT_FILE=" + file},
+		"SSL_CERT_DIR":  {variable: "SSL_CERT_DIR=" + dir},
+		"ca":            {setting: "ca: " + file + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := shared(t).copy(t)
+			c.file(t, "apps/three/default.nix", `{ mkApp, ... }:
+mkApp { name = "three"; version = "1"; packageVersion = 1; source.path = ./src; components.web = { containerfile = "Containerfile"; }; }
+`)
+			c.file(t, "apps/three/src/Containerfile", "FROM "+host+"/base:1\n")
+			c.file(t, "libre.yaml", "sign: {key: cosign.key}\n"+how.setting)
+			if c.env = append(c.env, "SSL_CERT_FILE=", "SSL_CERT_DIR="); how.variable != "" {
+				c.env = append(c.env, how.variable)
 			}
-		}
-		if len(of) != images || strings.Count(got.stdout, unchanged) < images || !strings.Contains(got.stderr, note) {
-			t.Errorf("%s: %d requests\n%s%s", command, len(of), got.stdout, got.stderr)
-		}
+			prefix := host + "/" + strings.ToLower(name)
+			commands := [][]string{
+				{"push", two, "--to", prefix}, {"plan", two, "--to", prefix}, {"status", two, "--to", prefix}, {"verify", two, "--to", prefix},
+				{"list", prefix + "/two-default"}, {"bump", "--inputs"},
+			}
+			var got outcome
+			for _, args := range commands {
+				got = c.run(args...)
+				if name != "nothing" {
+					got.want(t, 0)
+				} else if got.code == 0 || !strings.Contains(got.stdout+got.stderr, "which is not trusted here") {
+					t.Errorf("%s: exit code %d\n%s%s", args, got.code, got.stdout, got.stderr)
+				}
+			}
+			written, err := os.ReadFile(filepath.Join(c.dir, "apps/three/default.nix"))
+			if err != nil || strings.Contains(string(written), digest.String()) != (name != "nothing") {
+				t.Errorf("%v: the pin of the base:\n%s%s%s", err, written, got.stdout, got.stderr)
+			}
+		})
 	}
-	c.run("push", selection, "--to", reg.prefix(), "--trust-records", "--deep").want(t, 2)
-
-	if got := c.run("push", selection, "--to", reg.prefix()).want(t, 0); strings.Count(got.stdout, "\tattached\t") != 1 || strings.Contains(got.stderr, note) {
-		t.Errorf("without --trust-records:\n%s%s", got.stdout, got.stderr)
-	}
-
-	c.file(t, "apps/one/vex.yaml", statedOpen)
-	if got := c.run("push", selection, "--to", reg.prefix(), "--trust-records").want(t, 0); strings.Count(got.stdout, "\tattached\t") != images {
-		t.Errorf("with new statements:\n%s", got.stdout)
-	}
-	c.run("status", selection, "--to", reg.prefix()).want(t, 0)
 }
