@@ -54,7 +54,7 @@ func BenchmarkNothingToPublish(b *testing.B) {
 			for _, flag := range []string{"", " --trust-records"} {
 				seen := reg.record(latency)
 				line := append(push, strings.Fields(flag)...)
-				bench.Times(b, bench.Row{Table: "Nothing to do", Work: "push" + flag + " 500 published images, 20 ms a request, " + kind, Goal: 1.2},
+				bench.Times(b, bench.Row{Table: "Nothing to do", Work: "push 500 published images" + with(flag) + ", 20 ms a request, " + kind, Goal: 1.2},
 					bench.Program{Name: "libre push" + flag, Run: func() bench.Use {
 						if got := alone.run(line...).want(b, 0); strings.Count(got.stdout, "\tunchanged") != apps*(components+1) {
 							b.Fatalf("not all is published:\n%s", got.stdout)
@@ -72,6 +72,13 @@ func BenchmarkNothingToPublish(b *testing.B) {
 			}
 		})
 	}
+}
+
+func with(flag string) string {
+	if flag == "" {
+		return ""
+	}
+	return " with" + flag
 }
 
 // keepRequests keeps the numbers of requests for an image and for a record.
@@ -96,7 +103,7 @@ func keepRequests(b *testing.B, seen *exchanges, flag, kind string, apps, compon
 		{"requests for an image", len(images), apps * components, "one for an image"},
 		{"requests for a release record", len(seen.of(isRecord)), apps, "one for a record"},
 	} {
-		bench.Keep(b, bench.Row{Table: "Nothing to do", Work: row.work + flag + ", " + kind, Unit: "requests", Goal: 1, Sides: []bench.Side{
+		bench.Keep(b, bench.Row{Table: "Nothing to do", Work: row.work + with(flag) + ", " + kind, Unit: "requests", Goal: 1, Sides: []bench.Side{
 			{Name: "libre push" + flag, Values: []float64{float64(row.of) / float64(bench.Rounds*row.each)}}, {Name: row.yardstick, Values: []float64{1}},
 		}})
 	}
