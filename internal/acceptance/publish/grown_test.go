@@ -58,7 +58,9 @@ func TestRegistryGrows(t *testing.T) {
 			if requests := float64(took.requests) / float64(some[name].requests); requests > 1.1*times {
 				t.Errorf("%s sends %.1f times the requests for %.0f times the releases", name, requests, times)
 			}
-			if cpu := took.cpu.Seconds() / some[name].cpu.Seconds(); cpu > 1.5*times {
+			// What grows with the square takes a hundred times as much. Beside other work, 17 times
+			// were seen for ten times the releases.
+			if cpu := took.cpu.Seconds() / some[name].cpu.Seconds(); cpu > 3*times {
 				t.Errorf("%s takes %.1f times the CPU time for %.0f times the releases", name, cpu, times)
 			}
 			if took.memory > 1<<30 {
