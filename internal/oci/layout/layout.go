@@ -60,7 +60,7 @@ type Layout struct {
 	mu   sync.Mutex // held while index.json is rewritten
 	lock *os.File   // of the folder itself; nil when opened for reading
 
-	known atomic.Pointer[knownIndex]
+	known atomic.Pointer[knownIndex] // nil until index.json is read or written
 }
 
 // Open opens a layout for reading. Another process may write to it at the same time.

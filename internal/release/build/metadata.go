@@ -86,14 +86,11 @@ func nixSpecs(spec *catalog.Spec) []*catalog.Spec {
 // describeTrees describes the store paths that libre makes from a definition, as part of the
 // application.
 func describeTrees(paths map[string]sbom.Facts, spec *catalog.Spec, app sbom.Application) {
-	for _, derivation := range []*catalog.Derivation{spec.Rootfs(), spec.Tools()} {
-		if derivation == nil {
-			continue
-		}
-		if facts, there := paths[derivation.Out]; there {
+	for _, tree := range outputsOf(spec) {
+		if facts, there := paths[tree.Path]; there {
 			facts.Version = catalog.Tag(spec.Version, spec.PackageVersion)
 			facts.License, facts.Creator = cmp.Or(facts.License, app.License), cmp.Or(facts.Creator, app.Creator)
-			paths[derivation.Out] = facts
+			paths[tree.Path] = facts
 		}
 	}
 }
