@@ -19,8 +19,13 @@ import (
 	"github.com/libresh/libre/internal/lazyregexp"
 )
 
-// Rounds is how often each program runs.
-const Rounds = 5
+// Rounds is how often each program runs at least. Short programs run more often, because the noise
+// of a machine is the same for all: until a measurement has taken enough, at most mostRounds times.
+const (
+	Rounds     = 5
+	mostRounds = 25
+	enough     = 10 * time.Second
+)
 
 // Folder is the environment variable that names the folder for the rows: one file a row. Without
 // it, nothing is kept.
@@ -78,7 +83,11 @@ func Times(b *testing.B, row Row, programs ...Program) {
 	b.Helper()
 	row.Unit, row.Sides = "s", make([]Side, len(programs))
 	cpus := make([][]float64, len(programs))
-	for range Rounds {
+	began := time.Now()
+	for round := range mostRounds {
+		if round >= Rounds && time.Since(began) > enough {
+			break
+		}
 		for i, p := range programs {
 			if p.Prepare != nil {
 				p.Prepare()

@@ -112,6 +112,9 @@ func (e *env) addWorkflows(ctx context.Context, o initOptions, workflows map[str
 	if len(changed) > 0 {
 		e.Warnf("kept %s, which differs from libre's; remove it to have it written again", strings.Join(changed, ", "))
 	}
+	if len(written)+len(changed) == 0 {
+		e.Notef("wrote nothing: the workflows are there already")
+	}
 	e.noteWorkflows(o.forge)
 	e.warnBelowTop(ctx, o)
 	if o.json {

@@ -64,24 +64,36 @@ func BenchmarkLayers(b *testing.B) {
 	changed = someUpdated(store.Closure, 30)
 	uploads(b, store, compressed, fmt.Sprintf("%d of %d paths changed by a new package set", len(changed), len(store.Closure)), changed)
 	siblings(b, store, compressed)
-	onAverage(b)
+	debian := applications(b, debianApps(b))
+	onAverage(b, "one path changed, mean over all paths of 9 applications", "the changed paths", func(plan planner) float64 { return measure(debian, plan.plan).moved })
+	onAverage(b, "the 9 applications stored", "the union of their paths", func(plan planner) float64 { return measure(debian, plan.plan).stored })
 }
 
-// onAverage keeps the rows of TestPlanMeasured, for larger closures, in bytes that are not
-// compressed.
-func onAverage(b *testing.B) {
-	all := debianApps(b)
-	moved := bench.Row{Table: "What is sent", Work: "one path changed, mean over all paths of 9 applications", Unit: "times"}
-	stored := bench.Row{Table: "What is sent", Work: "the 9 applications stored", Unit: "times"}
-	for _, p := range planners {
-		got := measure(b, all, p.plan)
-		moved.Sides = append(moved.Sides, bench.Side{Name: p.name, Values: []float64{got.moved}})
-		stored.Sides = append(stored.Sides, bench.Side{Name: p.name, Values: []float64{got.stored}})
+// BenchmarkPlan3000 divides a closure of 3,000 paths into layers.
+func BenchmarkPlan3000(b *testing.B) {
+	closure, root := syntheticClosure(rand.New(rand.NewPCG(1, 2)), 3000)
+	var programs []bench.Program
+	for _, p := range planners[:3] {
+		programs = append(programs, bench.Program{Name: p.name, Run: func() bench.Use {
+			p.plan(closure, root)
+			return bench.Use{}
+		}})
 	}
-	moved.Sides = slices.Insert(moved.Sides, 1, bench.Side{Name: "the changed paths", Values: []float64{1}})
-	stored.Sides = slices.Insert(stored.Sides, 1, bench.Side{Name: "the union of their paths", Values: []float64{1}})
-	bench.Keep(b, moved)
-	bench.Keep(b, stored)
+	bench.Times(b, bench.Row{Table: "What is sent", Work: "divide 3,000 synthetic paths into layers"}, programs...)
+	onAverage(b, "one path changed, mean over all of the 3,000 paths", "the changed paths", func(plan planner) float64 {
+		return measure([]application{{closure, root}}, plan.plan).moved
+	})
+}
+
+// onAverage keeps a row of TestPlanMeasured, for larger closures, in bytes that are not compressed.
+func onAverage(b *testing.B, work, least string, get func(planner) float64) {
+	b.Helper()
+	row := bench.Row{Table: "What is sent", Work: work, Unit: "times"}
+	for _, p := range planners {
+		row.Sides = append(row.Sides, bench.Side{Name: p.name, Values: []float64{get(p)}})
+	}
+	row.Sides = slices.Insert(row.Sides, 1, bench.Side{Name: least, Values: []float64{1}})
+	bench.Keep(b, row)
 }
 
 // uploads keeps a row of the bytes that are sent after some paths changed.

@@ -251,13 +251,13 @@ desktop-root 10 desktop
 // what all images together store, as a multiple of their distinct paths. Run it with -v to see
 // the table.
 func TestPlanMeasured(t *testing.T) {
-	all := debianApps(t)
-	ours := measure(t, all, func(c []nix.PathInfo, root string) [][]nix.PathInfo { return Plan(c, root, MaxLayers-2) })
-	popular := measure(t, all, byPopularity)
+	all := applications(t, debianApps(t))
+	ours := measure(all, func(c []nix.PathInfo, root string) [][]nix.PathInfo { return Plan(c, root, MaxLayers-2) })
+	popular := measure(all, byPopularity)
 	t.Logf("%-16s %s", "Plan", ours)
 	t.Logf("%-16s %s", "by popularity", popular)
 	for _, large := range []int64{largePath / 2, largePath, 2 * largePath, 4 * largePath, 8 * largePath} {
-		t.Logf("%-16s %s", fmt.Sprintf("large = %.1f MiB", float64(large)/(1<<20)), measure(t, all, func(c []nix.PathInfo, root string) [][]nix.PathInfo {
+		t.Logf("%-16s %s", fmt.Sprintf("large = %.1f MiB", float64(large)/(1<<20)), measure(all, func(c []nix.PathInfo, root string) [][]nix.PathInfo {
 			g := newGraph(c)
 			return g.layers(g.cohorts(g.find(root), large))
 		}))
@@ -276,18 +276,30 @@ func (m measured) String() string {
 	return fmt.Sprintf("%3.0f layers, moved ×%.3f, app changed ×%.3f, stored ×%.3f", m.layers, m.moved, m.movedApp, m.stored)
 }
 
-func measure(t testing.TB, all map[string]nix.PathInfo, plan func([]nix.PathInfo, string) [][]nix.PathInfo) measured {
-	var layers, images, moved, least, movedApp, leastApp float64
-	blobs, paths := map[string]int64{}, map[string]int64{}
-	for name := range all {
-		if !strings.HasSuffix(name, "-root") {
-			continue
+// An application is a closure and its path that uses all others.
+type application struct {
+	closure []nix.PathInfo
+	root    string
+}
+
+// applications are the closures of the paths that end with -root.
+func applications(t testing.TB, paths map[string]nix.PathInfo) (all []application) {
+	t.Helper()
+	for name := range paths {
+		if strings.HasSuffix(name, "-root") {
+			all = append(all, application{closureOf(t, paths, name), pathFor(name)})
 		}
-		closure := closureOf(t, all, name)
-		g := newGraph(closure)
-		root := g.find(pathFor(name))
-		planned := plan(closure, pathFor(name))
-		images++
+	}
+	return all
+}
+
+func measure(all []application, plan func([]nix.PathInfo, string) [][]nix.PathInfo) measured {
+	var layers, moved, least, movedApp, leastApp float64
+	blobs, paths := map[string]int64{}, map[string]int64{}
+	for _, app := range all {
+		g := newGraph(app.closure)
+		root := g.find(app.root)
+		planned := plan(app.closure, app.root)
 		layers += float64(len(planned))
 		var members []bitset
 		var sizes []int64
@@ -324,7 +336,7 @@ func measure(t testing.TB, all map[string]nix.PathInfo, plan func([]nix.PathInfo
 			}
 		}
 	}
-	return measured{layers / images, moved / least, movedApp / leastApp, total(blobs) / total(paths)}
+	return measured{layers / float64(len(all)), moved / least, movedApp / leastApp, total(blobs) / total(paths)}
 }
 
 func total(sizes map[string]int64) (sum float64) {
@@ -380,12 +392,4 @@ func syntheticClosure(r *rand.Rand, n int) (closure []nix.PathInfo, root string)
 		closure = append(closure, p)
 	}
 	return closure, closure[n-1].Path
-}
-
-func BenchmarkPlan3000(b *testing.B) {
-	closure, root := syntheticClosure(rand.New(rand.NewPCG(1, 2)), 3000)
-	b.ReportAllocs()
-	for b.Loop() {
-		Plan(closure, root, MaxLayers-2)
-	}
 }
