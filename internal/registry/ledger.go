@@ -3,6 +3,7 @@ package registry
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -18,8 +19,21 @@ type ledger struct {
 }
 
 type blobEntry struct {
-	sending      sync.Mutex // held while the blob is sent anywhere
-	repositories []name.Repository
+	sending sync.Mutex // held while the blob is sent anywhere
+	holders []holder
+}
+
+// holder is a repository that has a blob.
+type holder struct {
+	repository name.Repository
+	until      time.Time // after that it may have deleted the blob, which no manifest names; zero for never
+}
+
+func (h holder) has() bool { return h.until.IsZero() || time.Now().Before(h.until) }
+
+// in returns the place of a repository among those that had the blob, -1 if it is not there.
+func (e *blobEntry) in(repository name.Repository) int {
+	return slices.IndexFunc(e.holders, func(h holder) bool { return h.repository == repository })
 }
 
 // MarkBlobPresent records that a repository has blobs, which the caller read from an image
@@ -49,11 +63,19 @@ func (l *ledger) entry(digest v1.Hash) *blobEntry {
 }
 
 func (l *ledger) add(repository name.Repository, digests ...v1.Hash) {
+	l.addUntil(time.Time{}, repository, digests...)
+}
+
+// addUntil records blobs that a repository has for some time only, unless it has them anyway.
+func (l *ledger) addUntil(until time.Time, repository name.Repository, digests ...v1.Hash) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, digest := range digests {
-		if e := l.entry(digest); !slices.Contains(e.repositories, repository) {
-			e.repositories = append(e.repositories, repository)
+		e := l.entry(digest)
+		if at := e.in(repository); at < 0 {
+			e.holders = append(e.holders, holder{repository, until})
+		} else if until.IsZero() || !e.holders[at].until.IsZero() {
+			e.holders[at].until = until
 		}
 	}
 }
@@ -61,32 +83,35 @@ func (l *ledger) add(repository name.Repository, digests ...v1.Hash) {
 func (l *ledger) has(repository name.Repository, digest v1.Hash) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.blobs[digest] != nil && slices.Contains(l.blobs[digest].repositories, repository)
+	at := l.entry(digest).in(repository)
+	return at >= 0 && l.entry(digest).holders[at].has()
 }
 
 // anywhere returns a repository that has a blob.
 func (l *ledger) anywhere(digest v1.Hash) (name.Repository, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.blobs[digest] == nil || len(l.blobs[digest].repositories) == 0 {
-		return name.Repository{}, false
-	}
-	return l.blobs[digest].repositories[0], true
+	return l.holder(digest, func(name.Repository) bool { return true })
 }
 
 // mountSource returns a repository in the same registry as other that has a blob, so that other
 // can mount the blob from it; "" if there is none.
 func (l *ledger) mountSource(digest v1.Hash, other name.Repository) string {
+	source, found := l.holder(digest, func(r name.Repository) bool { return r.Registry == other.Registry })
+	if !found {
+		return ""
+	}
+	return source.RepositoryStr()
+}
+
+// holder returns the first repository with a blob that is of use.
+func (l *ledger) holder(digest v1.Hash, isOfUse func(name.Repository) bool) (name.Repository, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.blobs[digest] != nil {
-		for _, repository := range l.blobs[digest].repositories {
-			if repository.Registry == other.Registry {
-				return repository.RepositoryStr()
-			}
+	for _, h := range l.entry(digest).holders {
+		if h.has() && isOfUse(h.repository) {
+			return h.repository, true
 		}
 	}
-	return ""
+	return name.Repository{}, false
 }
 
 // lock waits until nobody sends the blob: after waiting, the caller can have it mounted. The

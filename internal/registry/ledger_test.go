@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -78,7 +79,31 @@ func TestMarkedBlobsAreKnown(t *testing.T) {
 	if !client.HasBlob(digests[0]) || !client.HasBlob(digests[1]) || !client.blobs.isListed(repository) {
 		t.Error("what was marked is not known")
 	}
-	if at := client.blobs.blobs[digests[0]].repositories; len(at) != 1 {
+	if at := client.blobs.blobs[digests[0]].holders; len(at) != 1 {
 		t.Errorf("the repository is recorded %d times", len(at))
+	}
+}
+
+// A blob that no manifest names counts for some time only; one that a manifest names stays.
+func TestBlobsThatNoManifestNamesAreKnownForSomeTime(t *testing.T) {
+	client := record(t, handlerOf(t, "docker-registry")).client(t)
+	repository := mustTag(t, client, imageRef).Context()
+	digest := v1.Hash{Algorithm: "sha256", Hex: "a"}
+	for _, step := range []struct {
+		until time.Time
+		known bool
+	}{
+		{time.Now().Add(-time.Second), false},
+		{time.Now().Add(time.Hour), true},
+		{time.Now().Add(-time.Second), false},
+		{time.Time{}, true},
+		{time.Now().Add(-time.Second), true},
+	} {
+		client.blobs.addUntil(step.until, repository, digest)
+		_, anywhere := client.blobs.anywhere(digest)
+		mounted := client.blobs.mountSource(digest, repository) != ""
+		if has := client.blobs.has(repository, digest); has != step.known || anywhere != has || mounted != has {
+			t.Errorf("until %s: has %t, anywhere %t, mounted %t, want %t", step.until, has, anywhere, mounted, step.known)
+		}
 	}
 }

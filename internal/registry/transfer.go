@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -33,6 +34,7 @@ type transfer struct {
 	from       origin
 	assumeNew  bool // do not ask for blobs up to largeBlob before they are sent
 	askAll     bool // ask for each manifest and blob before it is sent
+	ahead      bool // no manifest names the blobs yet: try once, and rely on them for aheadLasts only
 
 	manifests []manifest
 	blobs     []v1.Descriptor
@@ -64,6 +66,9 @@ func (t *transfer) run(ctx context.Context, root v1.Hash) error {
 		if err := t.sendManifest(ctx, m); err != nil {
 			return err
 		}
+	}
+	for _, blob := range t.blobs {
+		t.client.blobs.add(t.repository, blob.Digest) // those that were sent ahead stay now
 	}
 	return nil
 }
@@ -161,7 +166,15 @@ func (t *transfer) sendBlob(ctx context.Context, blob v1.Descriptor) error {
 		return nil // it was sent meanwhile
 	}
 	from := blobs.mountSource(blob.Digest, t.repository)
-	if err := retried(ctx, func() error { return t.tryBlob(ctx, blob, from) }); err != nil {
+	try := func() error { return t.tryBlob(ctx, blob, from) }
+	if t.ahead {
+		err := try()
+		if err == nil {
+			blobs.addUntil(time.Now().Add(aheadLasts), t.repository, blob.Digest)
+		}
+		return err
+	}
+	if err := retried(ctx, try); err != nil {
 		return tooLarge("blob", blob, err)
 	}
 	blobs.add(t.repository, blob.Digest)

@@ -112,7 +112,7 @@ func pushZstd(b *testing.B, store *bench.Store) {
 	bench.Times(b, bench.Row{Table: "zstd", Work: "assemble and push 350 MB"}, side("libre, layers.compression: zstd", image.Zstd), side("libre, gzip", image.Gzip))
 	unpack := func(name string, codec image.Codec) bench.Program {
 		host, dir := newStored(b).host, filepath.Join(b.TempDir(), "dist")
-		index, err := assemble(b.Context(), pushed{Store: store, Codec: codec}, dir)
+		index, err := assemble(b.Context(), pushed{Store: store, Codec: codec}, dir, nil)
 		if err == nil {
 			err = pushIndex(b.Context(), dir, index, host)
 		}
@@ -133,7 +133,7 @@ func BenchmarkPushLayout(b *testing.B) {
 	testkit.Require(b, "skopeo")
 	store := bench.NewStore(b, "postgresql-15")
 	dir := filepath.Join(b.TempDir(), "dist")
-	index, err := assemble(b.Context(), pushed{Store: store, Codec: image.Gzip}, dir)
+	index, err := assemble(b.Context(), pushed{Store: store, Codec: image.Gzip}, dir, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -173,6 +173,8 @@ type pushed struct {
 	Dir   string // for the layout
 }
 
+var benchRef = catalog.ParseRef("image:1")
+
 // benchPush is the environment variable that names the file with a pushed.
 const benchPush = "LIBRE_BENCH_PUSH"
 
@@ -205,14 +207,21 @@ func doPush(file string) error {
 		return err
 	}
 	ctx := context.Background()
-	index, err := assemble(ctx, task, task.Dir)
+	client, err := registry.NewClient(task.Host, registry.Options{})
 	if err != nil {
 		return err
 	}
-	return pushIndex(ctx, task.Dir, index, task.Host)
+	ahead := client.NewAhead(func() (*layout.Layout, error) { return layout.Open(task.Dir) })
+	defer ahead.Wait()
+	index, err := assemble(ctx, task, task.Dir, func(_, _ int, layer image.Layer) { ahead.Send(ctx, benchRef, layer.Descriptor) })
+	if err == nil {
+		_, err = client.PushIndex(ctx, task.Dir, index, benchRef)
+	}
+	return err
 }
 
-func assemble(ctx context.Context, task pushed, dir string) (v1.Hash, error) {
+// assemble writes the image of a closure into a layout. progress may be nil.
+func assemble(ctx context.Context, task pushed, dir string, progress func(done, total int, layer image.Layer)) (v1.Hash, error) {
 	dist, err := layout.Create(ctx, dir, nil)
 	if err != nil {
 		return v1.Hash{}, err
@@ -220,7 +229,7 @@ func assemble(ctx context.Context, task pushed, dir string) (v1.Hash, error) {
 	defer dist.Close()
 	result, err := image.Assemble(ctx, dist, image.Spec{
 		Platform: v1.Platform{OS: "linux", Architecture: "amd64"}, Closure: task.Store.Closure, Root: task.Store.Root, Created: time.Unix(1, 0), Codec: task.Codec,
-	}, image.Options{Cache: image.NewCache(""), StoreRoot: task.Store.Dir})
+	}, image.Options{Cache: image.NewCache(""), StoreRoot: task.Store.Dir, Progress: progress})
 	if err != nil {
 		return v1.Hash{}, err
 	}
@@ -234,7 +243,7 @@ func assemble(ctx context.Context, task pushed, dir string) (v1.Hash, error) {
 func pushIndex(ctx context.Context, dir string, index v1.Hash, host string) error {
 	client, err := registry.NewClient(host, registry.Options{})
 	if err == nil {
-		_, err = client.PushIndex(ctx, dir, index, catalog.ParseRef("image:1"))
+		_, err = client.PushIndex(ctx, dir, index, benchRef)
 	}
 	return err
 }

@@ -94,6 +94,10 @@ type Options struct {
 	Bases   state.BaseOptions  // where to find bases; Output, Warn and Fetch are set by the build
 	Rebuild bool               // build images again that are in the layout or published
 	Made    func(Result)       // called for each result, by several goroutines; may be nil
+
+	// Layer is called for each layer of an image as soon as the layout has it, or Remote said so, by
+	// several goroutines. It must not wait. It may be nil.
+	Layer func(catalog.ID, image.Layer)
 }
 
 // Options returns the options of a build that publishes nothing.

@@ -118,6 +118,9 @@ func (r *run) slot(ctx context.Context, spec *catalog.Spec) (free func(), err er
 func (r *run) layerOptions(spec *catalog.Spec) image.Options {
 	options := image.Options{Cache: r.cache, Progress: func(done, total int, layer image.Layer) {
 		r.builder.Watcher.Progress(spec.ID(), StepLayers, done, total, "")
+		if r.options.Layer != nil {
+			r.options.Layer(spec.ID(), layer)
+		}
 	}}
 	if spec.Kind() == catalog.KindNix && !r.isBase[spec.Key()] {
 		options.Elsewhere = r.options.Remote

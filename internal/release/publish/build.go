@@ -22,6 +22,7 @@ import (
 type building struct {
 	ready chan *releasePush // releases whose wanted images were all made or failed; closed at the end
 	err   error             // the error that ended the build; set before ready is closed
+	ahead *registry.Ahead   // sends the layers of wanted images as they are written
 
 	mu      sync.Mutex
 	wanted  map[catalog.ID]*imagePush // images without a result
@@ -31,7 +32,10 @@ type building struct {
 // build starts to make the wanted images of releases. It checks push access first, because a
 // build may take an hour.
 func (p *Publisher) build(ctx context.Context, releases []*releasePush) (*building, error) {
-	b := &building{ready: make(chan *releasePush, len(releases)), wanted: map[catalog.ID]*imagePush{}, unbuilt: map[*releasePush]int{}}
+	b := &building{
+		ready: make(chan *releasePush, len(releases)), ahead: p.registry().NewAhead(p.layout),
+		wanted: map[catalog.ID]*imagePush{}, unbuilt: map[*releasePush]int{},
+	}
 	wanted := wantedOf(releases)
 	if len(wanted) > 0 && !p.DryRun {
 		if p.signing() != nil {
@@ -68,11 +72,18 @@ func (p *Publisher) build(ctx context.Context, releases []*releasePush) (*buildi
 // make builds images into the layout. recorded has the manifests that records name, by image key.
 func (p *Publisher) make(ctx context.Context, b *building, wanted []*imagePush, recorded map[string]name.Digest) error {
 	var targets []*release.Target
+	refs := map[catalog.ID]catalog.Ref{}
 	for _, image := range wanted {
 		targets = append(targets, image.target)
+		refs[image.target.ID] = image.target.Ref
 	}
 	_, err := p.Builder.BuildTargets(ctx, targets, build.Options{
 		Output: p.Reader.Output, Layers: p.layers, Remote: p.registry().HasBlob, Made: b.made,
+		Layer: func(of catalog.ID, layer image.Layer) {
+			if ref, isWanted := refs[of]; isWanted && !p.DryRun {
+				b.ahead.Send(ctx, ref, layer.Descriptor)
+			}
+		},
 		Bases: state.BaseOptions{
 			Where:   func(context.Context) (*registry.Client, *state.Signing, error) { return p.registry(), p.signing(), nil },
 			ForPush: true, Recorded: recorded,

@@ -139,6 +139,8 @@ func (p *Publisher) Push(ctx context.Context, request nix.Request) ([]Result, er
 		return results, err
 	}
 	p.publishAll(working, building, stop)
+	stop() // of no use any more are the layers of images that failed
+	building.ahead.Wait()
 	for _, r := range releases {
 		results = append(results, r.outcome...)
 	}
