@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
@@ -48,13 +49,53 @@ func (c Codec) mediaType() types.MediaType {
 // writer returns a compressor. Close it even after an error: it has goroutines.
 func (c Codec) writer(w io.Writer) (io.WriteCloser, error) {
 	if c == Zstd {
-		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1))
+		return reuse(&zstds, w, func() (*zstd.Encoder, error) {
+			return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1))
+		})
 	}
-	z, err := pgzip.NewWriterLevel(w, gzipLevel)
+	z, err := reuse(&gzips, w, func() (*pgzip.Writer, error) { return pgzip.NewWriterLevel(w, gzipLevel) })
 	if err != nil {
 		return nil, err
 	}
-	return z, z.SetConcurrency(gzipBlock, 2*runtime.GOMAXPROCS(0))
+	return z, z.compressor.SetConcurrency(gzipBlock, 2*runtime.GOMAXPROCS(0))
+}
+
+// gzips and zstds have compressors for the next layers. With new ones for each layer, clearing
+// their tables would take a tenth of the time.
+var gzips, zstds sync.Pool
+
+// compressor can compress for another writer when it is closed.
+type compressor interface {
+	io.WriteCloser
+	Reset(io.Writer)
+}
+
+// pooled is a compressor that goes back into its pool when it is closed without an error.
+type pooled[C compressor] struct {
+	compressor C
+	pool       *sync.Pool
+}
+
+// reuse returns a compressor from a pool, or a new one.
+func reuse[C compressor](pool *sync.Pool, w io.Writer, make func() (C, error)) (*pooled[C], error) {
+	z, reused := pool.Get().(C)
+	if reused {
+		z.Reset(w)
+		return &pooled[C]{z, pool}, nil
+	}
+	z, err := make()
+	return &pooled[C]{z, pool}, err
+}
+
+func (p *pooled[C]) Write(content []byte) (int, error) { return p.compressor.Write(content) }
+
+func (p *pooled[C]) Close() error {
+	err := p.compressor.Close()
+	if err == nil && p.pool != nil {
+		p.pool.Put(p.compressor)
+	}
+	p.pool = nil
+	return err
 }
 
 // maxWindow is the window of zstd's highest level, in bytes. A frame with a larger one

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -48,6 +49,47 @@ func TestCodecDeterministic(t *testing.T) {
 		check(t, back.Close())
 	}
 }
+
+// A compressor that was used before, even twice closed or with an error, gives the same bytes.
+func TestReusedCompressorsGiveTheSameBytes(t *testing.T) {
+	random := make([]byte, 2<<20)
+	rand.NewChaCha8([32]byte{1}).Read(random)
+	compress := func(codec Codec, content []byte) []byte {
+		var b bytes.Buffer
+		z, err := codec.writer(&b)
+		check(t, err)
+		_, err = z.Write(content)
+		check(t, err)
+		check(t, z.Close())
+		check(t, z.Close())
+		return b.Bytes()
+	}
+	for _, codec := range []Codec{Gzip, Zstd} {
+		gzips, zstds = sync.Pool{}, sync.Pool{}
+		text := bytes.Repeat([]byte("the same text, "), 100_000)
+		want := compress(codec, text)
+		compress(codec, random)
+		broken, err := codec.writer(brokenWriter{})
+		check(t, err)
+		_, _ = broken.Write(random)
+		if broken.Close() == nil {
+			t.Errorf("%s: no error of the writer", codec)
+		}
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				if !bytes.Equal(compress(codec, text), want) {
+					t.Errorf("%s: other bytes", codec)
+				}
+			})
+		}
+		group.Wait()
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestDecompressPlain(t *testing.T) {
 	for _, content := range []string{"", "a", "plain tar"} {
