@@ -95,7 +95,7 @@ PUBLISHING := ./internal/acceptance/publish
 test: test-tools build
 	@test -z "$$(gofmt -l cmd internal nix)" || { echo "not formatted:"; gofmt -l cmd internal nix; exit 1; }
 	go vet -tags interop ./...
-	$(TEST) -timeout 30m $$(go list ./... | grep -v $(PUBLISHING:.%=%)); first=$$?; \
+	$(TEST) -timeout 60m $$(go list ./... | grep -v $(PUBLISHING:.%=%)); first=$$?; \
 	$(TEST) -timeout 50m $(PUBLISHING) && exit $$first
 
 # What needs other people's programs compiled, which takes minutes: first these,
