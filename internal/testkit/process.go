@@ -100,7 +100,7 @@ func (l *Log) After(text string) (string, bool) {
 
 // Patience is how long a test waits for something that usually takes a moment, because the
 // machine may be busy.
-const Patience = time.Minute
+const Patience = 3 * time.Minute
 
 // Eventually calls ask until it returns no error, for at most Patience.
 func Eventually(ask func() error) error {
