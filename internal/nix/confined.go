@@ -128,7 +128,7 @@ func addCheckout(ctx context.Context, dir string, known *tracked, readable *proc
 	if known == nil {
 		var err error
 		known = &tracked{}
-		known.commit, known.index, err = queryGit(ctx, dir)
+		known.repository, err = queryGit(ctx, dir)
 		if errors.Is(err, git.ErrNoRepository) || errors.Is(err, git.ErrMissing) {
 			readable.Paths = append(readable.Paths, dir)
 			return nil
@@ -137,14 +137,9 @@ func addCheckout(ctx context.Context, dir string, known *tracked, readable *proc
 			return err
 		}
 	}
-	folders, err := git.Output(ctx, dir, "rev-parse", "--absolute-git-dir", "--git-common-dir")
-	if err != nil {
-		return err
-	}
-	top, _, _ := strings.Cut(known.commit, "\n")
-	readable.Names = append(readable.Names, top)
-	readable.Paths = append(readable.Paths, filepath.Join(top, ".git")) // a file in a worktree
-	for folder := range strings.SplitSeq(folders, "\n") {
+	readable.Names = append(readable.Names, known.top)
+	readable.Paths = append(readable.Paths, filepath.Join(known.top, ".git")) // a file in a worktree
+	for _, folder := range []string{known.gitDir, known.commonDir} {
 		if !filepath.IsAbs(folder) {
 			folder = filepath.Join(dir, folder)
 		}
@@ -153,7 +148,7 @@ func addCheckout(ctx context.Context, dir string, known *tracked, readable *proc
 	for entry := range strings.SplitSeq(known.index, "\x00") {
 		// Links are not followed.
 		if stage, name, ok := strings.Cut(entry, "\t"); ok && strings.HasPrefix(stage, "100") {
-			readable.Paths = append(readable.Paths, filepath.Join(top, name))
+			readable.Paths = append(readable.Paths, filepath.Join(known.top, name))
 		}
 	}
 	return nil

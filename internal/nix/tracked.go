@@ -22,13 +22,20 @@ import (
 // tracked is what Nix sees of a flake in a git repository: the commit, and the tracked
 // files of the whole repository, with their current content.
 type tracked struct {
-	dir    string
-	commit string // lines: the repository's folder, the flake's path in it, the commit
-	index  string // mode, hash and path of each file in the index
-	files  []trackedFile
-	sums   [][]byte // SHA-256 of each file's kind and content
-	when   time.Time
-	sum    []byte // SHA-256 of everything that Nix sees
+	repository
+	dir   string
+	files []trackedFile
+	sums  [][]byte // SHA-256 of each file's kind and content
+	when  time.Time
+	sum   []byte // SHA-256 of everything that Nix sees
+}
+
+// repository is what git says about a folder.
+type repository struct {
+	top, prefix       string // the repository's folder, and the path of this one in it, with a slash at the end
+	gitDir, commonDir string // of git; commonDir may be relative to the folder
+	commit            string // "" if there is none yet
+	index             string // mode, hash and path of each file in the index
 }
 
 // trackedFile is a tracked file; info is nil if it is missing.
@@ -44,13 +51,11 @@ const maxTrackedBytes = 64 << 20
 func track(ctx context.Context, dir string) (*tracked, error) {
 	t := &tracked{dir: dir, when: time.Now()}
 	var err error
-	if t.commit, t.index, err = queryGit(ctx, dir); err != nil {
+	if t.repository, err = queryGit(ctx, dir); err != nil {
 		return nil, err
 	}
-	lines := strings.Split(t.commit, "\n")
-	top := lines[0]
-	if !sameFolder(dir, filepath.Join(top, lines[1])) {
-		return nil, fmt.Errorf("git reports another folder for %s: %q", dir, lines)
+	if !sameFolder(dir, filepath.Join(t.top, t.prefix)) {
+		return nil, fmt.Errorf("git reports another folder for %s: %q and %q", dir, t.top, t.prefix)
 	}
 	left := int64(maxTrackedBytes)
 	for _, entry := range strings.Split(strings.TrimSuffix(t.index, "\x00"), "\x00") {
@@ -58,7 +63,7 @@ func track(ctx context.Context, dir string) (*tracked, error) {
 		if !strings.HasPrefix(stage, "100") && !strings.HasPrefix(stage, "120") {
 			return nil, fmt.Errorf("%s is a repository of its own", name)
 		}
-		file := trackedFile{path: filepath.Join(top, filepath.FromSlash(name))}
+		file := trackedFile{path: filepath.Join(t.top, filepath.FromSlash(name))}
 		if file.info, err = lstat(file.path); err != nil {
 			return nil, err
 		}
@@ -82,22 +87,32 @@ func sameFolder(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// queryGit returns the fields commit and index of tracked.
-func queryGit(ctx context.Context, dir string) (commit, index string, err error) {
+func queryGit(ctx context.Context, dir string) (r repository, err error) {
 	var group errgroup.Group
-	group.Go(func() (err error) {
-		where := []string{"rev-parse", "--show-toplevel", "--show-prefix"}
-		if commit, err = git.Output(ctx, dir, append(where, "HEAD")...); err != nil {
-			commit, err = git.Output(ctx, dir, where...) // there is no commit yet
+	group.Go(func() error {
+		where := []string{"rev-parse", "--show-toplevel", "--show-prefix", "--absolute-git-dir", "--git-common-dir"}
+		out, err := git.Output(ctx, dir, append(where, "HEAD")...)
+		if err != nil {
+			out, err = git.Output(ctx, dir, where...) // there is no commit yet
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		lines := strings.Split(out+"\n", "\n")
+		if len(lines) < 5 {
+			return fmt.Errorf("git reports an unexpected folder for %s: %q", dir, out)
+		}
+		r.top, r.prefix, r.gitDir, r.commonDir, r.commit = lines[0], lines[1], lines[2], lines[3], lines[4]
+		return nil
 	})
+	var index string
 	group.Go(func() (err error) {
 		index, err = git.Output(ctx, dir, "ls-files", "--stage", "--full-name", "-z", ":/")
 		return err
 	})
 	err = group.Wait()
-	return commit, index, err
+	r.index = index
+	return r, err
 }
 
 func lstat(path string) (fs.FileInfo, error) {
@@ -124,8 +139,7 @@ func (t *tracked) hash() error {
 		return err
 	}
 	sum := sha256.New()
-	_, below, _ := strings.Cut(t.commit, "\n")
-	fmt.Fprintf(sum, "%q %q\n", below, t.index)
+	fmt.Fprintf(sum, "%q %q %q\n", t.prefix, t.commit, t.index)
 	for _, file := range t.sums {
 		sum.Write(file)
 	}
@@ -167,8 +181,7 @@ func (f trackedFile) hash() ([]byte, error) {
 // ctime, which cannot be set; but it may have a coarse resolution, so files that had just
 // changed are read again.
 func (t *tracked) unchanged(ctx context.Context) bool {
-	commit, index, err := queryGit(ctx, t.dir)
-	if err != nil || commit != t.commit || index != t.index {
+	if now, err := queryGit(ctx, t.dir); err != nil || now != t.repository {
 		return false
 	}
 	for i, file := range t.files {
