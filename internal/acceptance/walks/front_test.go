@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,8 +108,8 @@ func disk(script *testscript.TestScript, _ bool, args []string) {
 		script.Fatalf("usage: disk FOLDER SIZE")
 	}
 	folder, flags := script.MkAbs(args[0]), uintptr(0)
-	var at unix.Statfs_t
-	if unix.Statfs(folder, &at) == nil && at.Type == unix.TMPFS_MAGIC {
+	var at, above unix.Stat_t
+	if unix.Stat(folder, &at) == nil && unix.Stat(filepath.Dir(folder), &above) == nil && at.Dev != above.Dev {
 		flags = unix.MS_REMOUNT
 	} else {
 		script.Defer(func() { _ = unix.Unmount(folder, unix.MNT_DETACH) })
