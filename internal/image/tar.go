@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/libresh/libre/internal/nix"
@@ -29,11 +30,13 @@ var layerTime = time.Unix(1, 0).UTC()
 type tree struct {
 	tw  *tar.Writer
 	ctx context.Context
-	buf []byte
 }
 
+// buffers are for copying files, of one layer after the other.
+var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+
 func newTree(ctx context.Context, w io.Writer) *tree {
-	return &tree{tw: tar.NewWriter(w), ctx: ctx, buf: make([]byte, 256<<10)}
+	return &tree{tw: tar.NewWriter(w), ctx: ctx}
 }
 
 // dir writes a folder. name is relative, without a slash at the end.
@@ -60,7 +63,9 @@ func (t *tree) file(name, source string, mode int64, uid, gid int) error {
 		return err
 	}
 	// Hide WriterTo and ReaderFrom: with them io.CopyBuffer ignores the buffer.
-	n, err := io.CopyBuffer(struct{ io.Writer }{t.tw}, struct{ io.Reader }{f}, t.buf)
+	buffer := buffers.Get().(*[256 << 10]byte)
+	defer buffers.Put(buffer)
+	n, err := io.CopyBuffer(struct{ io.Writer }{t.tw}, struct{ io.Reader }{f}, buffer[:])
 	if errors.Is(err, tar.ErrWriteTooLong) || (err == nil && n != info.Size()) {
 		return fmt.Errorf("%s changed while it was read", source)
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -36,6 +37,9 @@ func (l *Layout) AddBlob(ctx context.Context, digest v1.Hash, content io.Reader)
 	return err
 }
 
+// blobBuffers are for one blob after the other.
+var blobBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 256<<10) }}
+
 // writeBlob streams a blob into a temporary file beside the others and renames it. If
 // want has no Hex, any digest will do.
 func (l *Layout) writeBlob(ctx context.Context, want v1.Hash, fill func(io.Writer) error) (digest v1.Hash, size int64, err error) {
@@ -56,13 +60,15 @@ func (l *Layout) writeBlob(ctx context.Context, want v1.Hash, fill func(io.Write
 	}
 	defer f.Discard()
 	count := &counter{ctx: ctx, w: io.MultiWriter(sum, f)}
-	b := bufio.NewWriterSize(count, 256<<10)
+	b := blobBuffers.Get().(*bufio.Writer)
+	b.Reset(count)
 	if err := fill(b); err != nil {
 		return digest, 0, err
 	}
 	if err := b.Flush(); err != nil {
 		return digest, 0, err
 	}
+	blobBuffers.Put(b) // not after an error: a compressor may still write to it
 	digest = v1.Hash{Algorithm: want.Algorithm, Hex: hex.EncodeToString(sum.Sum(nil))}
 	if want.Hex != "" && digest != want {
 		return digest, 0, fmt.Errorf("%s: its content has the digest %s", want, digest)
