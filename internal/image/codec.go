@@ -73,7 +73,7 @@ type compressor interface {
 // pooled is a compressor that goes back into its pool when it is closed without an error.
 type pooled[C compressor] struct {
 	compressor C
-	pool       *sync.Pool
+	pool       *sync.Pool // nil once it is closed
 }
 
 // reuse returns a compressor from a pool, or a new one.
@@ -90,11 +90,15 @@ func reuse[C compressor](pool *sync.Pool, w io.Writer, make func() (C, error)) (
 func (p *pooled[C]) Write(content []byte) (int, error) { return p.compressor.Write(content) }
 
 func (p *pooled[C]) Close() error {
-	err := p.compressor.Close()
-	if err == nil && p.pool != nil {
-		p.pool.Put(p.compressor)
+	pool := p.pool
+	if pool == nil {
+		return nil // it is another layer's now
 	}
 	p.pool = nil
+	err := p.compressor.Close()
+	if err == nil {
+		pool.Put(p.compressor)
+	}
 	return err
 }
 
