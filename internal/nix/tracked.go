@@ -105,13 +105,11 @@ func queryGit(ctx context.Context, dir string) (r repository, err error) {
 		r.top, r.prefix, r.gitDir, r.commonDir, r.commit = lines[0], lines[1], lines[2], lines[3], lines[4]
 		return nil
 	})
-	var index string
 	group.Go(func() (err error) {
-		index, err = git.Output(ctx, dir, "ls-files", "--stage", "--full-name", "-z", ":/")
+		r.index, err = git.Output(ctx, dir, "ls-files", "--stage", "--full-name", "-z", ":/")
 		return err
 	})
 	err = group.Wait()
-	r.index = index
 	return r, err
 }
 

@@ -83,8 +83,9 @@ func (l *ledger) addUntil(until time.Time, repository name.Repository, digests .
 func (l *ledger) has(repository name.Repository, digest v1.Hash) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := l.entry(digest).in(repository)
-	return at >= 0 && l.entry(digest).holders[at].has()
+	e := l.entry(digest)
+	at := e.in(repository)
+	return at >= 0 && e.holders[at].has()
 }
 
 // anywhere returns a repository that has a blob.
