@@ -6,6 +6,8 @@ import (
 	"unicode"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // ignoredFlags matches flags that repeat the default, or only speed up builds. Some
@@ -13,11 +15,11 @@ import (
 //
 // --link makes a layer independent of those below, which only helps a build cache.
 // buildah and podman build without one.
-var ignoredFlags = map[string]*regexp.Regexp{
-	"buildah":  regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
-	"podman":   regexp.MustCompile(`^--(link(=\w+)?|security=sandbox|network=default)$`),
-	"docker":   regexp.MustCompile(`^--security=sandbox$`),
-	"buildkit": regexp.MustCompile(`^--security=sandbox$`),
+var ignoredFlags = map[string]func() *regexp.Regexp{
+	"buildah":  lazyregexp.New(`^--(link(=\w+)?|security=sandbox|network=default)$`),
+	"podman":   lazyregexp.New(`^--(link(=\w+)?|security=sandbox|network=default)$`),
+	"docker":   lazyregexp.New(`^--security=sandbox$`),
+	"buildkit": lazyregexp.New(`^--security=sandbox$`),
 }
 
 // dropIgnoredFlags drops these flags from the commands of stages, on any of their lines.

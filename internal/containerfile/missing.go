@@ -12,17 +12,19 @@ import (
 	"github.com/moby/buildkit/util/suggest"
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
+
+	"github.com/libresh/libre/internal/lazyregexp"
 )
 
 // missingForms match the engines' messages about a missing source of COPY, ADD or a
 // mount. The path is relative to the context, the stage or the image.
-var missingForms = []*regexp.Regexp{
-	regexp.MustCompile(`copier: stat: \[?"([^"]*)".*: no such file or directory`),
-	regexp.MustCompile(`no items matching glob "([^"]*)" copied`),
-	regexp.MustCompile(`sanitizing bind subdirectory "(?:[^"]*/merged)?(/[^"]*)".*: no such file or directory`),
-	regexp.MustCompile(`failed to calculate checksum of ref \S+: "([^"]*)": not found`),
-	regexp.MustCompile(`(?:lstat|open) \S*/buildkit-mount\d+(/.*): no such file or directory`),
-	regexp.MustCompile(`^(?:process ".*" did not complete successfully: )?(?:lstat|open) (/.*): no such file or directory$`),
+var missingForms = []func() *regexp.Regexp{
+	lazyregexp.New(`copier: stat: \[?"([^"]*)".*: no such file or directory`),
+	lazyregexp.New(`no items matching glob "([^"]*)" copied`),
+	lazyregexp.New(`sanitizing bind subdirectory "(?:[^"]*/merged)?(/[^"]*)".*: no such file or directory`),
+	lazyregexp.New(`failed to calculate checksum of ref \S+: "([^"]*)": not found`),
+	lazyregexp.New(`(?:lstat|open) \S*/buildkit-mount\d+(/.*): no such file or directory`),
+	lazyregexp.New(`^(?:process ".*" did not complete successfully: )?(?:lstat|open) (/.*): no such file or directory$`),
 }
 
 // explainMissing names the source of c that matches nothing, and adds a suggestion or the rule
@@ -30,7 +32,7 @@ var missingForms = []*regexp.Regexp{
 func (j *job) explainMissing(e *Error, c instructions.Command) {
 	pattern := ""
 	for _, form := range missingForms {
-		if m := form.FindStringSubmatch(e.Reason); m != nil {
+		if m := form().FindStringSubmatch(e.Reason); m != nil {
 			pattern = strings.TrimPrefix(m[1], j.context)
 			break
 		}

@@ -70,7 +70,7 @@ func (f *File) rewrite(p *plan, engine string, base func(Base) fetched) ([]byte,
 			return nil, err
 		}
 	}
-	f.dropIgnoredFlags(out, f.stages[:p.target+1], ignoredFlags[engine])
+	f.dropIgnoredFlags(out, f.stages[:p.target+1], ignoredFlags[engine]())
 	sortDirectives(out)
 	return []byte(strings.Join(out, "\n") + "\n"), nil
 }

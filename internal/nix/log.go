@@ -262,19 +262,19 @@ var (
 	requestPrefix = lazyregexp.New(`^build of '[^'\n]+' failed: (?:error: )?`)
 
 	// Nix 2.4 to 2.29; Nix 2.30 and later; a missing platform or feature.
-	ownFailures = []*regexp.Regexp{
-		regexp.MustCompile(`^builder for '(/[^'\n]+\.drv)' failed`),
-		regexp.MustCompile(`^Cannot build '(/[^'\n]+\.drv)'\.`),
-		regexp.MustCompile(`^building of '(/[^'\n]+\.drv)[^'\n]*'(?: from \.drv file)? timed out`),
-		regexp.MustCompile(`^hash mismatch in fixed-output derivation '(/[^'\n]+\.drv)'`),
-		regexp.MustCompile(`^cycle detected in (?:the references of .* )?build of '(/[^'\n]+\.drv)'`),
-		regexp.MustCompile(`^some substitutes for the outputs of derivation '(/[^'\n]+\.drv)' failed`),
-		regexp.MustCompile(`^derivation '(/[^'\n]+\.drv)' has '__noChroot' set`),
-		regexp.MustCompile(`^a '[^'\n]*' with features \{[^}\n]*\} is required to build '(/[^'\n]+\.drv)'`),
+	ownFailures = []func() *regexp.Regexp{
+		lazyregexp.New(`^builder for '(/[^'\n]+\.drv)' failed`),
+		lazyregexp.New(`^Cannot build '(/[^'\n]+\.drv)'\.`),
+		lazyregexp.New(`^building of '(/[^'\n]+\.drv)[^'\n]*'(?: from \.drv file)? timed out`),
+		lazyregexp.New(`^hash mismatch in fixed-output derivation '(/[^'\n]+\.drv)'`),
+		lazyregexp.New(`^cycle detected in (?:the references of .* )?build of '(/[^'\n]+\.drv)'`),
+		lazyregexp.New(`^some substitutes for the outputs of derivation '(/[^'\n]+\.drv)' failed`),
+		lazyregexp.New(`^derivation '(/[^'\n]+\.drv)' has '__noChroot' set`),
+		lazyregexp.New(`^a '[^'\n]*' with features \{[^}\n]*\} is required to build '(/[^'\n]+\.drv)'`),
 	}
-	dependencyFailures = []*regexp.Regexp{
-		regexp.MustCompile(`^\d+ dependenc(?:y|ies) of derivation '(/[^'\n]+\.drv)' failed to build`),
-		regexp.MustCompile(`^Cannot build '(/[^'\n]+\.drv)'\.\s+Reason: \d+ dependenc(?:y|ies) failed`),
+	dependencyFailures = []func() *regexp.Regexp{
+		lazyregexp.New(`^\d+ dependenc(?:y|ies) of derivation '(/[^'\n]+\.drv)' failed to build`),
+		lazyregexp.New(`^Cannot build '(/[^'\n]+\.drv)'\.\s+Reason: \d+ dependenc(?:y|ies) failed`),
 	}
 )
 
@@ -303,9 +303,9 @@ func message(level LogLevel, printed string) (LogEvent, bool) {
 	return e, printed != ""
 }
 
-func firstGroup(patterns []*regexp.Regexp, s string) string {
+func firstGroup(patterns []func() *regexp.Regexp, s string) string {
 	for _, p := range patterns {
-		if m := p.FindStringSubmatch(s); m != nil {
+		if m := p().FindStringSubmatch(s); m != nil {
 			return m[1]
 		}
 	}

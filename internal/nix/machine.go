@@ -21,15 +21,15 @@ const (
 // machineFaults are errors that this machine causes, and no definition. The texts come from the
 // C library, from SQLite and from Nix.
 var machineFaults = []struct {
-	text *regexp.Regexp
+	text func() *regexp.Regexp
 	fix  string
 }{
-	{regexp.MustCompile(`No space left on device|Disk quota exceeded|database or disk is full`), fixStore},
-	{regexp.MustCompile(`[Rr]ead-only file system|attempt to write a readonly database`), fixReadOnly},
-	{regexp.MustCompile(`Input/output error|disk I/O error|database disk image is malformed`), "look for errors of the disk with dmesg, then repair the store with nix-store --verify --check-contents --repair"},
-	{regexp.MustCompile(`cannot connect to (socket|daemon)|daemon disconnected unexpectedly|unexpected end-of-file|error: reading from file: Connection reset`), "start Nix's daemon with systemctl restart nix-daemon; journalctl -u nix-daemon says why it ended"},
-	{regexp.MustCompile(`Cannot allocate memory|out of memory|std::bad_alloc`), fixMemory},
-	{regexp.MustCompile(`Too many open files`), "allow more open files with ulimit -n 4096"},
+	{lazyregexp.New(`No space left on device|Disk quota exceeded|database or disk is full`), fixStore},
+	{lazyregexp.New(`[Rr]ead-only file system|attempt to write a readonly database`), fixReadOnly},
+	{lazyregexp.New(`Input/output error|disk I/O error|database disk image is malformed`), "look for errors of the disk with dmesg, then repair the store with nix-store --verify --check-contents --repair"},
+	{lazyregexp.New(`cannot connect to (socket|daemon)|daemon disconnected unexpectedly|unexpected end-of-file|error: reading from file: Connection reset`), "start Nix's daemon with systemctl restart nix-daemon; journalctl -u nix-daemon says why it ended"},
+	{lazyregexp.New(`Cannot allocate memory|out of memory|std::bad_alloc`), fixMemory},
+	{lazyregexp.New(`Too many open files`), "allow more open files with ulimit -n 4096"},
 }
 
 // inDefinition matches the beginning of a message about a file of the catalogue.
@@ -41,7 +41,7 @@ func machineFault(doing, message string) error {
 		return nil // a definition may throw any text
 	}
 	for _, f := range machineFaults {
-		if f.text.MatchString(message) {
+		if f.text().MatchString(message) {
 			return &fault.Fault{Doing: doing, Err: errors.New(message), Fix: f.fix}
 		}
 	}
@@ -84,7 +84,7 @@ func builderEnd(message string, tail []string) (string, bool) {
 		return "it " + found + "; raise timeout or max-silent-time in nix.conf if it needs longer", true
 	}
 	for _, line := range tail {
-		if fullDisk.MatchString(line) {
+		if fullDisk().MatchString(line) {
 			return strings.TrimSpace(line) + "; " + fixStore, true
 		}
 	}

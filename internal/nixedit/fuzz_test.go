@@ -98,7 +98,7 @@ func FuzzSet(f *testing.F) {
 		at := 0
 		for _, token := range tokens {
 			for at < token.from {
-				n := len(blank.Find(src[at:token.from]))
+				n := len(blank().Find(src[at:token.from]))
 				if n == 0 {
 					t.Fatalf("%q is neither blank nor a token", src[at:token.from])
 				}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sync"
 )
 
 type tokenKind uint8
@@ -43,7 +44,7 @@ func (e *syntaxError) Error() string { return e.why }
 // longest match wins; of two equally long ones, the first.
 var rules = []struct {
 	kind    tokenKind
-	pattern *regexp.Regexp
+	pattern func() *regexp.Regexp // compiled when it is first used
 }{
 	{tokenName, rule(`[a-zA-Z_][a-zA-Z0-9_'\-]*`)},
 	{tokenInteger, rule(`[0-9]+`)},
@@ -57,10 +58,12 @@ var rules = []struct {
 
 const pathChar = `[a-zA-Z0-9._\-+]`
 
-func rule(pattern string) *regexp.Regexp {
-	r := regexp.MustCompile(`\A(?:` + pattern + `)`)
-	r.Longest()
-	return r
+func rule(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp {
+		r := regexp.MustCompile(`\A(?:` + pattern + `)`)
+		r.Longest()
+		return r
+	})
 }
 
 var keywords = []string{"if", "then", "else", "assert", "with", "let", "in", "rec", "inherit", "or"}
@@ -191,7 +194,7 @@ func indentedText(s []byte) int {
 var pathRest = rule(`(?:` + pathChar + `|/)+`)
 
 func (l *lexer) pathRest() {
-	if n := len(pathRest.Find(l.src[l.at:])); n > 0 {
+	if n := len(pathRest().Find(l.src[l.at:])); n > 0 {
 		l.emit(tokenPath, n)
 	} else if l.has("${") {
 		l.emit(tokenSymbol, 2)
@@ -204,7 +207,7 @@ func (l *lexer) pathRest() {
 var blank = rule(`[ \t\r\n]+|#[^\r\n]*|/\*(?:[^*]|\*+[^*/])*\*+/`)
 
 func (l *lexer) code() error {
-	if n := len(blank.Find(l.src[l.at:])); n > 0 {
+	if n := len(blank().Find(l.src[l.at:])); n > 0 {
 		l.at += n
 		return nil
 	}
@@ -220,7 +223,7 @@ func (l *lexer) code() error {
 	}
 	kind, text := tokenEnd, ""
 	for _, r := range rules {
-		if m := r.pattern.Find(l.src[l.at:]); len(m) > len(text) {
+		if m := r.pattern().Find(l.src[l.at:]); len(m) > len(text) {
 			kind, text = r.kind, string(m)
 		}
 	}

@@ -13,12 +13,12 @@ import (
 
 // databases matches the IDs of each database, by their prefix. Other IDs must have the form of
 // https://ossf.github.io/osv-schema/#id-modified-fields
-var databases = map[string]*regexp.Regexp{
-	"CVE":     regexp.MustCompile(`\ACVE-[0-9]{4}-[0-9]{4,19}\z`), // https://cveproject.github.io/cve-schema
-	"GHSA":    regexp.MustCompile(`\AGHSA(?:-[23456789cfghjmpqrvwx]{4}){3}\z`),
-	"GO":      regexp.MustCompile(`\AGO-[0-9]{4}-[0-9]{4,}\z`),
-	"PYSEC":   regexp.MustCompile(`\APYSEC-[0-9]{4}-[0-9]+\z`),
-	"RUSTSEC": regexp.MustCompile(`\ARUSTSEC-[0-9]{4}-[0-9]{4}\z`),
+var databases = map[string]func() *regexp.Regexp{
+	"CVE":     lazyregexp.New(`\ACVE-[0-9]{4}-[0-9]{4,19}\z`), // https://cveproject.github.io/cve-schema
+	"GHSA":    lazyregexp.New(`\AGHSA(?:-[23456789cfghjmpqrvwx]{4}){3}\z`),
+	"GO":      lazyregexp.New(`\AGO-[0-9]{4}-[0-9]{4,}\z`),
+	"PYSEC":   lazyregexp.New(`\APYSEC-[0-9]{4}-[0-9]+\z`),
+	"RUSTSEC": lazyregexp.New(`\ARUSTSEC-[0-9]{4}-[0-9]{4}\z`),
 }
 
 var (
@@ -53,7 +53,7 @@ func ParseIDs(given []string) ([]string, error) {
 func isID(id string) bool {
 	prefix, _, _ := strings.Cut(id, "-")
 	form := databases[prefix]
-	return anyID().MatchString(id) && len(id) <= mostID && (form == nil || form.MatchString(id))
+	return anyID().MatchString(id) && len(id) <= mostID && (form == nil || form().MatchString(id))
 }
 
 // normal returns an ID of a known database in the case that the database uses.

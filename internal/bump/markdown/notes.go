@@ -125,22 +125,22 @@ const zeroWidth = "\u200b"
 
 // What a forge would act on, anywhere in a text. The zero-width space goes between $1 and
 // $2. A backslash is Markdown's escape.
-var liveForms = []*regexp.Regexp{
-	regexp.MustCompile(`(@)()`),                               // mentions
-	regexp.MustCompile(`(#|!|&)([0-9])`),                      // issues; pull requests of Forgejo; merge requests and epics of GitLab
-	regexp.MustCompile(`(?i)(\bG[HL]\\?-)([0-9])`),            // issues of GitHub, of GitLab
-	regexp.MustCompile(`(?i)(\[(?:issue|work_item|epic))(:)`), // of GitLab, in another form
-	regexp.MustCompile(`(?i)((?:issues?|pulls?|merge_requests|work_items|epics|discussions)[/\\]+)([0-9])`), // their URLs
-	regexp.MustCompile(`(<)([a-zA-Z/!?])`),                          // HTML
-	regexp.MustCompile(`(!)(\[)`),                                   // images
-	regexp.MustCompile(`(&)(#[0-9a-zA-Z]+;|[a-zA-Z][a-zA-Z0-9]*;)`), // any of these in another spelling
+var liveForms = []func() *regexp.Regexp{
+	lazyregexp.New(`(@)()`),                               // mentions
+	lazyregexp.New(`(#|!|&)([0-9])`),                      // issues; pull requests of Forgejo; merge requests and epics of GitLab
+	lazyregexp.New(`(?i)(\bG[HL]\\?-)([0-9])`),            // issues of GitHub, of GitLab
+	lazyregexp.New(`(?i)(\[(?:issue|work_item|epic))(:)`), // of GitLab, in another form
+	lazyregexp.New(`(?i)((?:issues?|pulls?|merge_requests|work_items|epics|discussions)[/\\]+)([0-9])`), // their URLs
+	lazyregexp.New(`(<)([a-zA-Z/!?])`),                          // HTML
+	lazyregexp.New(`(!)(\[)`),                                   // images
+	lazyregexp.New(`(&)(#[0-9a-zA-Z]+;|[a-zA-Z][a-zA-Z0-9]*;)`), // any of these in another spelling
 }
 
 // Defuse makes outside text harmless in Markdown on a forge: it has no mention, reference,
 // HTML or image. Other Markdown stays.
 func Defuse(text string) string {
 	for _, form := range liveForms {
-		text = form.ReplaceAllString(text, "$1"+zeroWidth+"$2")
+		text = form().ReplaceAllString(text, "$1"+zeroWidth+"$2")
 	}
 	return text
 }

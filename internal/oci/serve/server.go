@@ -154,15 +154,15 @@ func writeJSON(w http.ResponseWriter, status int, mediaType string, v any) error
 // The endpoints of a repository. A name has any number of parts, so the end of the path
 // decides: the first pattern that matches counts.
 var endpoints = []struct {
-	path   *regexp.Regexp
+	path   func() *regexp.Regexp
 	handle func(s *Server, w http.ResponseWriter, r *http.Request, name, arg string) error
 }{
-	{regexp.MustCompile(`^/v2/(.+)/manifests/([^/]+)$`), (*Server).manifest},
-	{regexp.MustCompile(`^/v2/(.+)/tags/(list)$`), (*Server).tags},
-	{regexp.MustCompile(`^/v2/(.+)/referrers/([^/]+)$`), (*Server).referrers},
-	{regexp.MustCompile(`^/v2/(.+)/blobs/uploads(/?)$`), (*Server).startUpload},
-	{regexp.MustCompile(`^/v2/(.+)/blobs/uploads/([^/]+)$`), (*Server).upload},
-	{regexp.MustCompile(`^/v2/(.+)/blobs/([^/]+)$`), (*Server).blob},
+	{lazyregexp.New(`^/v2/(.+)/manifests/([^/]+)$`), (*Server).manifest},
+	{lazyregexp.New(`^/v2/(.+)/tags/(list)$`), (*Server).tags},
+	{lazyregexp.New(`^/v2/(.+)/referrers/([^/]+)$`), (*Server).referrers},
+	{lazyregexp.New(`^/v2/(.+)/blobs/uploads(/?)$`), (*Server).startUpload},
+	{lazyregexp.New(`^/v2/(.+)/blobs/uploads/([^/]+)$`), (*Server).upload},
+	{lazyregexp.New(`^/v2/(.+)/blobs/([^/]+)$`), (*Server).blob},
 }
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
@@ -180,7 +180,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	for _, e := range endpoints {
-		m := e.path.FindStringSubmatch(r.URL.Path)
+		m := e.path().FindStringSubmatch(r.URL.Path)
 		if m == nil {
 			continue
 		}
