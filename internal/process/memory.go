@@ -2,21 +2,40 @@ package process
 
 import (
 	"os"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 )
 
-// memoryLimit is the size of the heap, in bytes, above which garbage is collected as often as at
-// most half of the CPU time allows. Building and pushing images keeps far less.
-const memoryLimit = 208 << 20
+const (
+	// leastLimit is the memory, in bytes, within which garbage is collected seldom. Making and
+	// sending an image of any size needs no more.
+	leastLimit = 64 << 20
+	// besidesHeap is what the limit has, in bytes, for stacks and the garbage collector itself.
+	besidesHeap = 16 << 20
+)
 
 // CollectSeldom makes the garbage collector run less often than usual, until the program has much
-// memory. Most runs are short and keep little, so this saves more time than it takes memory. GOGC
-// and GOMEMLIMIT in the environment have the last word.
+// memory: most runs are short and keep little. From then on memory stays below twice what is in
+// use. GOGC and GOMEMLIMIT in the environment have the last word.
 func CollectSeldom() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+		debug.SetMemoryLimit(leastLimit)
+		followUse()
 	}
+}
+
+// followUse sets the limit anew after each collection. A limit that stays below what is in use
+// would take half of the CPU time for collecting.
+func followUse() {
+	collected := &struct{ _ *int }{} // with a pointer, so that it shares no memory with others
+	runtime.AddCleanup(collected, func(struct{}) {
+		inUse := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(inUse)
+		debug.SetMemoryLimit(max(leastLimit, 2*int64(inUse[0].Value.Uint64())+besidesHeap))
+		followUse()
+	}, struct{}{})
 }
