@@ -11,8 +11,8 @@ const (
 	// leastLimit is the memory, in bytes, within which garbage is collected seldom. Making and
 	// sending an image of any size needs no more.
 	leastLimit = 64 << 20
-	// besidesHeap is what the limit has, in bytes, for stacks and the garbage collector itself.
-	besidesHeap = 16 << 20
+	// forCollecting is what the limit has, in bytes, for the garbage collector itself.
+	forCollecting = 16 << 20
 )
 
 // CollectSeldom makes the garbage collector run less often than usual, until the program has much
@@ -33,9 +33,10 @@ func CollectSeldom() {
 func followUse() {
 	collected := &struct{ _ *int }{} // with a pointer, so that it shares no memory with others
 	runtime.AddCleanup(collected, func(struct{}) {
-		inUse := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		inUse := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
 		metrics.Read(inUse)
-		debug.SetMemoryLimit(max(leastLimit, 2*int64(inUse[0].Value.Uint64())+besidesHeap))
+		heap, stacks := int64(inUse[0].Value.Uint64()), int64(inUse[1].Value.Uint64())
+		debug.SetMemoryLimit(max(leastLimit, 2*heap+stacks+forCollecting))
 		followUse()
 	}, struct{}{})
 }

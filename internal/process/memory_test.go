@@ -42,4 +42,17 @@ func TestLimitOfMemoryFollowsWhatIsInUse(t *testing.T) {
 	reaches(func(limit int64) bool { return limit >= 2*large })
 	runtime.KeepAlive(used)
 	reaches(func(limit int64) bool { return limit == leastLimit })
+	end := make(chan struct{})
+	for range large / (64 << 10) {
+		go func() { withStack(end) }()
+	}
+	reaches(func(limit int64) bool { return limit >= large })
+	close(end)
+}
+
+// withStack needs a stack of more than 32 KiB until end is closed, so it gets one of 64 KiB.
+func withStack(end chan struct{}) {
+	var used [33 << 10]byte
+	<-end
+	runtime.KeepAlive(&used)
 }
