@@ -12,7 +12,7 @@ const (
 	// sending an image of any size needs no more.
 	leastLimit = 64 << 20
 	// forCollecting is what the limit has, in bytes, for the garbage collector itself.
-	forCollecting = 16 << 20
+	forCollecting = 8 << 20
 )
 
 // CollectSeldom makes the garbage collector run less often than usual, until the program has much

@@ -190,7 +190,8 @@ func (r *Reader) lookForUntagged(ctx context.Context, rel *Release) (Remote, err
 	if err != nil {
 		return Remote{}, err
 	}
-	if _, err := r.Registry.Head(ctx, tag); errors.Is(err, registry.ErrNotFound) {
+	// Get, because HEAD proves only later that there is no tag.
+	if _, err := r.Registry.Get(ctx, tag); errors.Is(err, registry.ErrNotFound) {
 		return Remote{}, nil
 	} else if err != nil {
 		return Remote{}, err
