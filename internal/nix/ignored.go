@@ -22,25 +22,38 @@ import (
 // UntrackedApps returns the apps of a catalogue that git does not track, so that Nix does
 // not see them.
 func UntrackedApps(dir string) []string {
-	apps, _ := untracked(context.Background(), dir)
+	_, others := listApps(context.Background(), dir)
+	apps, _ := untracked(dir, others)
 	return apps
 }
 
-// untracked lists what git neither tracks nor ignores below apps/: whole apps by name, and
-// files of other apps by path. Outside of a repository there is nothing.
-func untracked(ctx context.Context, dir string) (apps, files []string) {
-	out, err := git.Output(ctx, dir, "ls-files", "--others", "--exclude-standard", "-z", "--", "apps")
+// listApps lists what git knows below apps/: mode, hash and path of each entry of its index, and
+// the files that it neither tracks nor ignores. Outside of a repository there is nothing.
+func listApps(ctx context.Context, dir string) (index, others []string) {
+	out, err := git.Output(ctx, dir, "ls-files", "--stage", "--others", "--exclude-standard", "-z", "--", "apps")
 	if err != nil || out == "" {
 		return nil, nil
 	}
-	all := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
-	for _, file := range all {
+	for entry := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
+		if strings.HasPrefix(entry, "apps") {
+			others = append(others, entry)
+		} else {
+			index = append(index, entry)
+		}
+	}
+	return index, others
+}
+
+// untracked divides what git does not track into whole apps, by name, and files of other apps, by
+// path.
+func untracked(dir string, others []string) (apps, files []string) {
+	for _, file := range others {
 		parts := strings.Split(file, "/")
 		if len(parts) == 3 && parts[2] == "default.nix" || len(parts) == 2 && hasDefinition(dir, file) {
 			apps = append(apps, parts[1])
 		}
 	}
-	for _, file := range all {
+	for _, file := range others {
 		parts := strings.Split(file, "/")
 		if len(parts) == 3 && parts[2] == "vex.yaml" {
 			continue // libre reads it from the folder, and Nix never does
@@ -67,7 +80,8 @@ const maxListed = 3
 // one a line, each with a fix. Names that begin with "." or "_" are never apps.
 func IgnoredFiles(ctx context.Context, dir string) []string {
 	var lines []string
-	apps, files := untracked(ctx, dir)
+	index, others := listApps(ctx, dir)
+	apps, files := untracked(dir, others)
 	for _, name := range apps {
 		lines = append(lines, fmt.Sprintf("git does not track apps/%s, so libre ignores it; git add apps/%s", name, name))
 	}
@@ -78,7 +92,7 @@ func IgnoredFiles(ctx context.Context, dir string) []string {
 		}
 		lines = append(lines, fmt.Sprintf("git does not track %s, so Nix does not see it; %s", file, git.Untracked.Fix(file)))
 	}
-	submodules := submodules(ctx, dir)
+	submodules := submodules(dir, index)
 	for _, name := range submodules {
 		lines = append(lines, fmt.Sprintf("apps/%s is a git submodule, which Nix does not see, so libre ignores it: add its files to this repository", name))
 	}
@@ -104,17 +118,13 @@ func IgnoredFiles(ctx context.Context, dir string) []string {
 // https://nix.dev/manual/nix/latest/command-ref/new-cli/nix3-flake.html#self-attributes
 var withSubmodules = lazyregexp.New(`submodules\s*=\s*true`)
 
-// submodules returns the apps that are git submodules.
-func submodules(ctx context.Context, dir string) []string {
-	out, err := git.Output(ctx, dir, "ls-files", "--stage", "-z", "--", "apps")
-	if err != nil {
-		return nil
-	}
+// submodules returns the apps that are git submodules, by the entries of git's index.
+func submodules(dir string, index []string) []string {
 	if flake, err := file.ReadOwn(filepath.Join(dir, "flake.nix")); err == nil && withSubmodules().Match(flake) {
 		return nil
 	}
 	var names []string
-	for _, entry := range strings.Split(out, "\x00") {
+	for _, entry := range index {
 		stage, name, _ := strings.Cut(entry, "\t")
 		if strings.HasPrefix(stage, "160000 ") {
 			names = append(names, path.Base(name))
