@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/libresh/libre/internal/private"
 )
@@ -22,7 +24,9 @@ func (n *Nix) recall(kind, dependsOn string, value any) bool {
 	if n.OutcomeDir == "" {
 		return false
 	}
-	content, err := private.Read(n.rememberedFile(kind, dependsOn))
+	file := n.rememberedFile(kind, dependsOn)
+	content, err := private.Read(file)
+	_ = os.Chtimes(file, time.Time{}, time.Now()) // for pruneOutcomes
 	return err == nil && json.Unmarshal(content, value) == nil
 }
 

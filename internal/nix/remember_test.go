@@ -1,10 +1,12 @@
 package nix
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // The version of a binary is asked once, and again when the binary is replaced. A script is asked
@@ -53,4 +55,28 @@ func TestVersionIsAskedAgainWhenNixMayBeAnother(t *testing.T) {
 	}
 	n.remember("version", program, "nix (Nix) 0.0")
 	ask("nix (Nix) 0.0") // it was not asked again
+}
+
+func TestWhatIsRecalledIsNotPruned(t *testing.T) {
+	n := &Nix{OutcomeDir: t.TempDir()}
+	n.remember("version", "program", "2.8")
+	if err := os.Chtimes(n.rememberedFile("version", "program"), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxOutcomes {
+		file := filepath.Join(n.OutcomeDir, fmt.Sprintf("%d.json", i))
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, time.Time{}, time.Now().Add(-time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var version string
+	for _, use := range []string{"first", "second"} {
+		if !n.recall("version", "program", &version) || version != "2.8" {
+			t.Errorf("the %s time: %q", use, version)
+		}
+		n.pruneOutcomes()
+	}
 }
