@@ -164,6 +164,22 @@ func TestIndexReturnsWhatWasPut(t *testing.T) {
 	}
 }
 
+// libre gc removes what was not used for long.
+func TestUseOfTheIndexIsRecorded(t *testing.T) {
+	index := &Index{filepath.Join(t.TempDir(), "index")}
+	must(t, index.Put(image(1), sample()))
+	long := time.Now().Add(-30 * 24 * time.Hour)
+	must(t, os.Chtimes(index.file(image(1)), long, long))
+	if !index.Has(image(1)) {
+		t.Error("the index lacks what was put")
+	}
+	info, err := os.Stat(index.file(image(1)))
+	must(t, err)
+	if time.Since(info.ModTime()) > time.Hour {
+		t.Errorf("used at %v", info.ModTime())
+	}
+}
+
 // Whoever may sign in one repository must not hide a component of the same image in another.
 func TestIndexKeepsRepositoriesApart(t *testing.T) {
 	index := &Index{filepath.Join(t.TempDir(), "index")}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -134,6 +135,9 @@ func (x *Index) read(image Image, into *bytes.Buffer) ([]byte, error) {
 	defer file.Close()
 	if info, err := file.Stat(); err == nil {
 		into.Grow(int(info.Size()) + bytes.MinRead)
+		if time.Since(info.ModTime()) > time.Hour {
+			private.MarkUsed(file.Name())
+		}
 	}
 	if _, err = into.ReadFrom(file); err != nil {
 		return nil, err

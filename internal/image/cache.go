@@ -7,11 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -61,7 +59,7 @@ func (c *Cache) get(l *layout.Layout, key string, elsewhere func(v1.Hash) bool) 
 	c.mu.Unlock()
 	if !ok && c.dir != "" {
 		name := c.file(key)
-		content, err := private.Read(name)
+		content, err := private.ReadCached(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return storedLayer{}, false, nil
@@ -72,7 +70,6 @@ func (c *Cache) get(l *layout.Layout, key string, elsewhere func(v1.Hash) bool) 
 			return storedLayer{}, false, fmt.Errorf("reading the layer cache: %s is damaged; ignored", name)
 		}
 		ok = true
-		_ = os.Chtimes(name, time.Time{}, time.Now()) // for libre gc
 	}
 	return s, ok && (l.HasBlob(s.Digest, s.Size) || elsewhere != nil && elsewhere(s.Digest)), nil
 }

@@ -4,9 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/libresh/libre/internal/private"
 )
@@ -24,9 +22,7 @@ func (n *Nix) recall(kind, dependsOn string, value any) bool {
 	if n.OutcomeDir == "" {
 		return false
 	}
-	file := n.rememberedFile(kind, dependsOn)
-	content, err := private.Read(file)
-	_ = os.Chtimes(file, time.Time{}, time.Now()) // for pruneOutcomes
+	content, err := private.ReadCached(n.rememberedFile(kind, dependsOn))
 	return err == nil && json.Unmarshal(content, value) == nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/nix-community/go-nix/pkg/nixbase32"
 
@@ -61,9 +60,8 @@ func (n *Nix) AddCached(ctx context.Context, key string, make func() (dir string
 func (n *Nix) cached(key string) (file string, source StoreSource, known bool) {
 	sum := sha256.Sum256([]byte(key))
 	file = filepath.Join(n.CacheDir, "sources", hex.EncodeToString(sum[:16]))
-	if text, err := private.Read(file + ".json"); err == nil && json.Unmarshal(text, &source) == nil {
+	if text, err := private.ReadCached(file + ".json"); err == nil && json.Unmarshal(text, &source) == nil {
 		_, err := os.Stat(source.Path)
-		_ = os.Chtimes(file+".json", time.Time{}, time.Now()) // for libre gc
 		return file, source, err == nil
 	}
 	return file, source, false

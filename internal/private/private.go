@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/libresh/libre/internal/atomicfile"
 )
@@ -95,6 +96,19 @@ func Read(path string) ([]byte, error) {
 	defer opened.Close()
 	return io.ReadAll(opened)
 }
+
+// ReadCached reads a file of a cache, as Read does, and marks it as used.
+func ReadCached(path string) ([]byte, error) {
+	content, err := Read(path)
+	if err == nil {
+		MarkUsed(path)
+	}
+	return content, err
+}
+
+// MarkUsed records that a file of a cache is used now, because what was not used for long is
+// removed. An error is ignored: it only costs time.
+func MarkUsed(path string) { _ = os.Chtimes(path, time.Time{}, time.Now()) }
 
 // Replace writes a file with mode 0600, whole or not at all, in place of an existing
 // one.

@@ -137,7 +137,7 @@ func (s *Store) kept(source string) (is kept, ok bool) {
 		return kept{}, false
 	}
 	info, err := os.Stat(filepath.Join(s.Dir, is.Folder, fileName))
-	_ = os.Chtimes(s.indexOf(source), time.Time{}, time.Now()) // for Stale
+	private.MarkUsed(s.indexOf(source))
 	return is, err == nil && info.Size() == is.Size
 }
 

@@ -121,9 +121,10 @@ func (c *cached) keep(file string, response *http.Response) (*http.Response, err
 	return response, nil
 }
 
-// readJSON reads a file of the cache. It reports whether the file exists and is valid.
+// readJSON reads a file of the cache, and marks it as used. It reports whether the file exists and
+// is valid.
 func readJSON(file string, into any) bool {
-	content, err := private.Read(file)
+	content, err := private.ReadCached(file)
 	return err == nil && json.Unmarshal(content, into) == nil
 }
 

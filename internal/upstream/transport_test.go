@@ -263,3 +263,31 @@ func TestCacheLeavesArchivesAlone(t *testing.T) {
 		t.Errorf("kept %v", files)
 	}
 }
+
+// libre gc removes answers that were not used for long. An answer that a forge confirms is not
+// written again.
+func TestUseOfAnAnswerIsRecorded(t *testing.T) {
+	forge := forgetest.GitHub(t)
+	forge.AddTags("o/r", nil).AddRelease(forgetest.Release{Tag: "v1"})
+	dir := filepath.Join(t.TempDir(), "cache")
+	long := time.Now().Add(-30 * 24 * time.Hour)
+	for range 2 {
+		c, _ := newClient(t, dir, forge.Environment())
+		response, err := c.HTTP().Get(forge.URL + "/api/v3/repos/o/r/releases")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		files, _ := filepath.Glob(filepath.Join(dir, "*"))
+		if len(files) != 1 {
+			t.Fatalf("files %v, want one", files)
+		}
+		info, err := os.Stat(files[0])
+		if err != nil || time.Since(info.ModTime()) > time.Hour {
+			t.Errorf("%v, used at %v", err, info.ModTime())
+		}
+		if err := os.Chtimes(files[0], long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
