@@ -3,7 +3,6 @@ package state
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 
 	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/registry"
+	"github.com/libresh/libre/internal/text"
 )
 
 // Missing returns an error for a tag that does not exist: it lists the releases that exist,
@@ -28,7 +28,7 @@ func Missing(ctx context.Context, client *registry.Client, reference name.Refere
 	releases := ReleaseTags(tags)
 	fix := "the repository has no release: check its name, which is APP-VARIANT"
 	if len(releases) > 0 {
-		fix = "give one of: " + enumerate(releases)
+		fix = "give one of: " + text.Enumerate(releases, ", ", mostListed)
 	}
 	return &fault.Fault{Kind: fault.NotFound, Err: missingError{tag}, Fix: fix}
 }
@@ -41,11 +41,3 @@ func (e missingError) Unwrap() error { return registry.ErrNotFound }
 
 // mostListed is how many releases an error lists.
 const mostListed = 12
-
-func enumerate(tags []string) string {
-	text := strings.Join(tags[:min(len(tags), mostListed)], ", ")
-	if more := len(tags) - mostListed; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
-}
