@@ -52,7 +52,8 @@ func MountDisk(t testing.TB, folder, at, program string) *Disk {
 		t.Fatalf("mounting %s: %v", at, err)
 	}
 	t.Cleanup(func() {
-		if err := server.Unmount(); err != nil {
+		// A process that ends at this moment may still use it.
+		if err := Eventually(server.Unmount); err != nil {
 			t.Errorf("unmounting %s: %v", at, err)
 		}
 	})
