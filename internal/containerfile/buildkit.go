@@ -70,8 +70,10 @@ func (r *buildKit) build(j *job) error {
 		return err
 	}
 	defer client.Close()
-	r.out.forget()
-	err = client.Build(r.out.ctx, r.request(j, agents))
+	err = twice(r.out, func() error {
+		r.out.forget()
+		return client.Build(r.out.ctx, r.request(j, agents))
+	})
 	if err == nil {
 		return nil
 	}

@@ -104,6 +104,20 @@ const startDaemon = "start docker's daemon, or set engine: buildah in libre.yaml
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 var lostDaemon = lazyregexp.New(`(?:code = |^)Unavailable\b|grpc: the client connection is closing|Cannot connect to the Docker daemon`)
 
+// lostSession matches BuildKit's error for a lost connection to its client, which happens now and
+// then on a busy machine.
+// https://github.com/moby/buildkit/issues/748
+var lostSession = lazyregexp.New(`only one connection allowed`)
+
+// twice runs a build by BuildKit, and once more if BuildKit lost the connection.
+func twice(out *output, build func() error) error {
+	err := build()
+	if err != nil && out.ctx.Err() == nil && lostSession().MatchString(reason(out.tail(), err)+err.Error()) {
+		return build()
+	}
+	return err
+}
+
 // confinement describes how the daemon isolates steps from its machine. It runs them in
 // containers, and libre requests no extra privileges. A vulnerable daemon is an error.
 func (d docker) confinement() (how string, err error) {
@@ -190,7 +204,7 @@ func (d docker) build(j *job) error {
 	defer end()
 	ch := d.child(d.buildArgs(j, slices.Concat(secrets, sshFlags(agents)))...)
 	ch.env = slices.Concat(slices.DeleteFunc(ch.env, isProxy), variables, j.proxy.variables())
-	if err := run(ch, d.out); err != nil {
+	if err := twice(d.out, func() error { return run(ch, d.out) }); err != nil {
 		failed := failure("build", d.out, err)
 		if lostDaemon().MatchString(failed.Reason) {
 			failed.Reason = "docker's daemon has ended: " + failed.Reason

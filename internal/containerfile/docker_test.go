@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -253,5 +254,44 @@ func TestDockerThatEndsIsOneClearLine(t *testing.T) {
 	daemon.Start(t)
 	if err := build("busybox true", func() {}); err != nil {
 		t.Errorf("the next build: %v", describe(err))
+	}
+}
+
+// BuildKit sometimes loses the connection to docker's client. Then the build runs once more.
+func TestLostConnectionOfDockerIsMadeAnew(t *testing.T) {
+	testkit.Docker(t, true)
+	docker, err := exec.LookPath("docker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	loses := func(times int) {
+		script := fmt.Sprintf(`#!/bin/sh
+case "$1 $2" in "buildx build")
+  echo build >>%[1]s/builds
+  [ $(wc -l <%[1]s/builds) -gt %[2]d ] || { echo 'ERROR: failed to solve: failed to compute cache key: Unavailable: connection error: desc = "transport: Error while dialing: only one connection allowed"' >&2; exit 1; }
+esac
+exec %[3]s "$@"
+`, dir, times, docker)
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, "docker"), []byte(script), 0o755), os.RemoveAll(filepath.Join(dir, "builds"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	loses(1)
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	e, err := Detect(t.Context(), Choice{Name: "docker"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := func() error {
+		_, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": "FROM scratch\nCOPY f /f\n", "f": "x"}), nil))
+		return err
+	}
+	if err := build(); err != nil {
+		t.Errorf("lost once: %v", describe(err))
+	}
+	loses(2)
+	if err := build(); err == nil || !strings.Contains(err.Error(), "only one connection allowed") {
+		t.Errorf("lost twice: %v", err)
 	}
 }
