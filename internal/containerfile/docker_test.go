@@ -206,10 +206,7 @@ func TestUnusableDockerHasAFix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := func() error {
-		_, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": "FROM scratch\nCOPY f /f\n", "f": "x"}), nil))
-		return err
-	}
+	build := func() error { return buildSmall(t, e) }
 	err = build()
 	if err == nil || !strings.Contains(err.Error(), "docker's daemon "+e.Version) || !strings.Contains(err.Error(), `without the containerd image store; set {"features": {"containerd-snapshotter": true}}`) {
 		t.Errorf("no image store: %v", err)
@@ -283,10 +280,7 @@ exec %[3]s "$@"
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := func() error {
-		_, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": "FROM scratch\nCOPY f /f\n", "f": "x"}), nil))
-		return err
-	}
+	build := func() error { return buildSmall(t, e) }
 	if err := build(); err != nil {
 		t.Errorf("lost once: %v", describe(err))
 	}
@@ -294,4 +288,10 @@ exec %[3]s "$@"
 	if err := build(); err == nil || !strings.Contains(err.Error(), "only one connection allowed") {
 		t.Errorf("lost twice: %v", err)
 	}
+}
+
+// buildSmall builds an image of one file.
+func buildSmall(t *testing.T, e Engine) error {
+	_, err := NewBuilder(e, "").Build(t.Context(), request(t, write(t, map[string]string{"Containerfile": "FROM scratch\nCOPY f /f\n", "f": "x"}), nil))
+	return err
 }
