@@ -10,6 +10,7 @@ import (
 	"time"
 
 	filesystem "github.com/libresh/libre/internal/file"
+	"github.com/libresh/libre/internal/private"
 )
 
 // defaultKeep is how long a base stays in the storage after its last use.
@@ -69,8 +70,7 @@ func (s *storage) use(id string) {
 	mark := s.mark(id)
 	_ = os.MkdirAll(filepath.Dir(mark), 0o700)
 	_ = os.WriteFile(mark, nil, 0o600)
-	now := time.Now()
-	_ = os.Chtimes(mark, now, now)
+	private.MarkUsed(mark)
 }
 
 // mark returns the path of the file whose time is the time of a base's last use.

@@ -70,7 +70,7 @@ func (r *buildKit) build(j *job) error {
 		return err
 	}
 	defer client.Close()
-	err = twice(r.out, func() error {
+	err = retryLostSession(r.out, func() error {
 		r.out.forget()
 		return client.Build(r.out.ctx, r.request(j, agents))
 	})

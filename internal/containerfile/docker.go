@@ -109,8 +109,8 @@ var lostDaemon = lazyregexp.New(`(?:code = |^)Unavailable\b|grpc: the client con
 // https://github.com/moby/buildkit/issues/748
 var lostSession = lazyregexp.New(`only one connection allowed`)
 
-// twice runs a build by BuildKit, and once more if BuildKit lost the connection.
-func twice(out *output, build func() error) error {
+// retryLostSession runs a build by BuildKit, and once more if BuildKit lost the connection.
+func retryLostSession(out *output, build func() error) error {
 	err := build()
 	if err != nil && out.ctx.Err() == nil && lostSession().MatchString(reason(out.tail(), err)+err.Error()) {
 		return build()
@@ -204,7 +204,7 @@ func (d docker) build(j *job) error {
 	defer end()
 	ch := d.child(d.buildArgs(j, slices.Concat(secrets, sshFlags(agents)))...)
 	ch.env = slices.Concat(slices.DeleteFunc(ch.env, isProxy), variables, j.proxy.variables())
-	if err := twice(d.out, func() error { return run(ch, d.out) }); err != nil {
+	if err := retryLostSession(d.out, func() error { return run(ch, d.out) }); err != nil {
 		failed := failure("build", d.out, err)
 		if lostDaemon().MatchString(failed.Reason) {
 			failed.Reason = "docker's daemon has ended: " + failed.Reason

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/libresh/libre/internal/private"
 )
 
 // storage is libre's own storage of buildah or podman, separate from the user's.
@@ -207,8 +209,7 @@ func (s *storage) lock(ctx context.Context, exclusive bool) (unlock func(), ok b
 	}
 	unlock, ok, err = flock(ctx, path, how, !exclusive)
 	if ok {
-		now := time.Now()
-		_ = os.Chtimes(path, now, now) // for dropUnusedStorages
+		private.MarkUsed(path) // for dropUnusedStorages
 	}
 	return unlock, ok, err
 }

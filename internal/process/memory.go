@@ -9,15 +9,15 @@ import (
 
 const (
 	// leastLimit is the memory, in bytes, within which garbage is collected seldom. Making and
-	// sending an image of any size needs no more.
+	// sending an image of any size needs little more.
 	leastLimit = 64 << 20
 	// forCollecting is what the limit has, in bytes, for the garbage collector itself.
 	forCollecting = 8 << 20
 )
 
 // CollectSeldom makes the garbage collector run less often than usual, until the program has much
-// memory: most runs are short and keep little. From then on memory stays below twice what is in
-// use. GOGC and GOMEMLIMIT in the environment have the last word.
+// memory: most runs are short and keep little. From then on the heap stays below about twice what
+// is in use. GOGC and GOMEMLIMIT in the environment have the last word.
 func CollectSeldom() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)

@@ -311,3 +311,24 @@ func TestImmutableTagsAreNamedWithTheRegistrysReason(t *testing.T) {
 		check(moved.run("push", two, "--to", reg.prefix(), "--also-tag", "latest").want(t, 3), "remove it from alsoTag")
 	}
 }
+
+// Before a new release of images that Nix builds, one of them is asked whether it has the tag, once.
+func TestTagOfANewReleaseIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	const selection = "two/*/default"
+	c := shared(t).copy(t)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	c.run("push", selection, "--to", reg.prefix()).want(t, 0)
+	c.edit(t, "apps/two/default.nix", "packageVersion = 3", "packageVersion = 4")
+	seen, isSending, asked := reg.record(0), false, 0
+	c.run("push", selection, "--to", reg.prefix()).want(t, 0)
+	for _, x := range seen.of(func(x *exchange) bool { return x.repository != "two-default" }) {
+		isSending = isSending || x.method == http.MethodPost
+		if !isSending && x.subject == "2-4" {
+			asked++
+		}
+	}
+	if !isSending || asked != 1 {
+		t.Errorf("%d requests for the tag before anything was sent (%t)", asked, isSending)
+	}
+}

@@ -190,7 +190,7 @@ func (r *Reader) lookForUntagged(ctx context.Context, rel *Release) (Remote, err
 	if err != nil {
 		return Remote{}, err
 	}
-	// Get, because HEAD proves only later that there is no tag.
+	// Before a registry has answered HEAD once, Head would ask again with GET whether there is no tag.
 	if _, err := r.Registry.Get(ctx, tag); errors.Is(err, registry.ErrNotFound) {
 		return Remote{}, nil
 	} else if err != nil {
