@@ -113,7 +113,7 @@ func (t *Transport) dial(guarded bool) func(context.Context, string, string) (ne
 			}
 			t.dialled[address][host] = t.isPrivate(parseIP(host))
 		}
-		return connection, nil
+		return newEarlyAnswers(connection.(*net.TCPConn)), nil
 	}
 }
 
