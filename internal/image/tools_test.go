@@ -316,12 +316,7 @@ func TestAddToolsUnpacked(t *testing.T) {
 	index, err := Index(context.Background(), l, []v1.Descriptor{result.Descriptor}, nil)
 	check(t, err)
 	check(t, l.Put("debug:1-1", index, nil))
-	// buildah turns the path into a name, and names are in lower case.
-	link, err := os.MkdirTemp("", "libre-")
-	check(t, err)
-	defer os.RemoveAll(link)
-	check(t, os.Symlink(l.Dir(), link+"/dist"))
-	root := unpack(t, "oci:"+link+"/dist:debug:1-1")
+	root := unpack(t, l.Dir(), "debug:1-1")
 	for name, want := range map[string]string{
 		"usr/bin/app": "bin/app",
 		"nix/store/" + filepath.Base(spec.Root) + "/bin/busybox": "busybox",
@@ -337,9 +332,12 @@ func TestAddToolsUnpacked(t *testing.T) {
 	}
 }
 
-// unpack returns the root file system of an image as buildah unpacks it.
-func unpack(t testing.TB, source string) string {
+// unpack returns the root file system of an image of a layout as buildah unpacks it. buildah
+// turns the layout's path into a name, and names are in lower case: it gets no absolute path.
+func unpack(t testing.TB, layout, reference string) string {
 	t.Helper()
+	t.Chdir(filepath.Dir(layout))
+	source := "oci:" + filepath.Base(layout) + ":" + reference
 	storage := t.TempDir()
 	global := []string{"--root", storage + "/root", "--runroot", storage + "/run", "--storage-driver", "vfs"}
 	container := strings.TrimSpace(lastLine(run(t, "buildah", append(global, "from", source)...)))

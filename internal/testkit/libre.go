@@ -98,7 +98,14 @@ func (l *Libre) Command(dir string, args ...string) *exec.Cmd {
 // Tool runs another program and returns its stdout. It fails the test if the program fails.
 func (l *Libre) Tool(t testing.TB, name string, args ...string) string {
 	t.Helper()
+	return l.ToolIn(t, "", name, args...)
+}
+
+// ToolIn is Tool in a folder.
+func (l *Libre) ToolIn(t testing.TB, dir, name string, args ...string) string {
+	t.Helper()
 	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+l.tempDir())
 	stdout, stderr, err := Output(cmd)
 	if err != nil {
@@ -107,8 +114,7 @@ func (l *Libre) Tool(t testing.TB, name string, args ...string) string {
 	return stdout
 }
 
-// TempDir makes a folder with a short path in lower case, because buildah reads oci:PATH as the
-// name of an image, and podman does not accept a long path.
+// TempDir makes a folder with a short path, because podman does not accept a long one.
 func (l *Libre) TempDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(l.Dir, "dir-")

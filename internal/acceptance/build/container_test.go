@@ -37,7 +37,8 @@ func rootfs(t *testing.T, c catalogue, reference string) string {
 	t.Helper()
 	testkit.RequireRoot(t)
 	testkit.Require(t, "buildah")
-	name := strings.TrimSpace(libre.Tool(t, "buildah", buildah("from", "--quiet", "oci:"+c.dist()+":"+reference)...))
+	// buildah turns the path into a name, and names are in lower case: it gets no absolute path.
+	name := strings.TrimSpace(libre.ToolIn(t, c.dir, "buildah", buildah("from", "--quiet", "oci:dist:"+reference)...))
 	t.Cleanup(func() {
 		if _, stderr, err := testkit.Output(exec.Command("buildah", buildah("rm", name)...)); err != nil {
 			t.Errorf("removing %s: %v\n%s", name, err, stderr)
