@@ -32,7 +32,7 @@ var (
 	failedOn      = lazyregexp.New(`(?s)^build of '(/[^'\n]+\.drv)' on '([^'\n]+)' failed: (?:error: )?(.*)`)
 	noneForIt     = lazyregexp.New(`^Failed to find a machine for remote build!(?s:.*)\nrequired \(system, features\): \(([^,\n]*),`)
 	badMachines   = lazyregexp.New(`^bad machine specification: (.*)`)
-	connecting    = lazyregexp.New(`^(?:cannot connect to '[^']*'|cannot open connection to remote store '[^']*'|failed to start SSH connection to '[^']*'): (?:error: )?`)
+	connecting    = lazyregexp.New(`^(?:cannot connect to '[^']*'|cannot open connection to remote store '[^']*'|failed to start SSH connection to '[^']*'|writing to file: Broken pipe): (?:error: )?`)
 	sshLine       = lazyregexp.New(`^ssh: |^Host key verification failed|: Permission denied \(`)
 	sshPrefix     = lazyregexp.New(`^(?:ssh: |[^ ]+@[^ ]+: )`)
 )

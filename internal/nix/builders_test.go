@@ -44,6 +44,8 @@ func TestBuildersThatDoNotBuildAreExplained(t *testing.T) {
 			"it must be built on aarch64-linux, and Nix cannot build on ssh-ng://arm: connect to host arm port 22: Connection timed out: try ssh arm, as the user that runs Nix's builds"},
 		{[]string{"cannot build on 'ssh-ng://nix@arm:2222': error: cannot connect to 'nix@arm': ssh: connect to host arm port 2222: Connection refused", none, isNeeded},
 			"it must be built on aarch64-linux, and Nix cannot build on ssh-ng://nix@arm:2222: connect to host arm port 2222: Connection refused: try ssh -p 2222 nix@arm, as the user that runs Nix's builds"},
+		{[]string{"cannot build on 'ssh://nix@arm': error: writing to file: Broken pipe: ssh: connect to host arm port 22: Connection refused", none, isNeeded}, // ssh ended before Nix wrote to it
+			"it must be built on aarch64-linux, and Nix cannot build on ssh://nix@arm: connect to host arm port 22: Connection refused: try ssh nix@arm, as the user that runs Nix's builds"},
 		{[]string{none, isNeeded},
 			`it must be built on aarch64-linux, but this machine is x86_64-linux, and no builder is for it: correct --builders, or set crossFrom = "x86_64-linux" in the definition`},
 		{[]string{isNeeded},
