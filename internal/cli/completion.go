@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -39,46 +38,43 @@ catalogue's apps, components and variants, and groups of libre.yaml.`,
 
 // completeSelection completes app, app/component and app/component/variant from
 // the catalogue, and @group from libre.yaml.
-func (e *env) completeSelection(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	none := cobra.ShellCompDirectiveNoFileComp
-	ws, err := e.workspace()
-	if err != nil {
-		return nil, none
+func (e *env) completeSelection(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	words, directive := e.completePath(cmd.Context(), typed, 3)
+	if ws, err := e.workspace(); err == nil {
+		for group := range ws.settings.Groups {
+			if strings.HasPrefix("@"+group, typed) {
+				words, directive = append(words, "@"+group), cobra.ShellCompDirectiveNoFileComp
+			}
+		}
 	}
-	evaluation, err := ws.evaluate(cmd.Context(), nix.Request{Patterns: catalog.All})
-	if err != nil {
-		return nil, none
+	return words, directive
+}
+
+// completeOne completes the only argument: an app, or a component or an image of it, by how
+// many parts it has at most.
+func (e *env) completeOne(parts int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return e.completePath(cmd.Context(), typed, parts)
 	}
-	depth := strings.Count(typed, "/")
-	seen := map[string]bool{}
+}
+
+// completePath completes the next part of app/component/variant, up to a number of parts.
+func (e *env) completePath(ctx context.Context, typed string, parts int) ([]string, cobra.ShellCompDirective) {
+	depth := strings.Count(typed, "/") + 1
 	var words []string
-	add := func(word string) {
-		if !seen[word] && strings.HasPrefix(word, typed) {
-			seen[word] = true
+	for _, id := range catalog.IDs(e.appsToComplete(ctx)) {
+		word := strings.Join(strings.Split(id.String(), "/")[:min(depth, parts)], "/")
+		if strings.HasPrefix(word, typed) && !slices.Contains(words, word) {
 			words = append(words, word)
 		}
 	}
-	for _, id := range catalog.IDs(evaluation.Apps) {
-		add(strings.Join(strings.Split(id.String(), "/")[:min(depth+1, 3)], "/"))
+	if len(words) == 1 && depth < parts { // docs → docs/
+		return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
-	if strings.HasPrefix(typed, "@") || typed == "" {
-		for group := range ws.settings.Groups {
-			add("@" + group)
-		}
-	}
-	if len(words) == 1 && depth < 2 && !strings.HasPrefix(words[0], "@") {
-		// A component or variant can follow: docs → docs/.
-		return words, none | cobra.ShellCompDirectiveNoSpace
-	}
-	return words, none
-}
-
-// completeApp completes the name of an app, which is the first argument.
-func (e *env) completeApp(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return slices.Sorted(maps.Keys(e.appsToComplete(cmd.Context()))), cobra.ShellCompDirectiveNoFileComp
+	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
 // appsToComplete returns the catalogue's apps, or none if it does not evaluate.

@@ -39,7 +39,7 @@ also has each failure with its step, its reason and the file of its log.`,
 			o.image = strings.Join(args, "")
 			return e.runLogs(o)
 		},
-		ValidArgsFunction: e.completeSelection,
+		ValidArgsFunction: e.completeOne(3),
 	}
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the runs as JSON")
 	return cmd

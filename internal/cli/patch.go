@@ -201,9 +201,9 @@ func (e *env) printPatched(o patchOptions, result *bump.Result) error {
 }
 
 // completePatch completes the app, and then files.
-func (e *env) completePatch(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (e *env) completePatch(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
-	return e.completeApp(cmd, args, "")
+	return e.completeOne(1)(cmd, args, typed)
 }

@@ -36,7 +36,7 @@ If stdin is not a terminal, the shell reads commands from it.`,
 		Args:    takes(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return e.runShell(cmd.Context(), by, args[0]) },
 
-		ValidArgsFunction: e.completeSelection,
+		ValidArgsFunction: e.completeOne(2),
 	}
 	addEngineFlag(cmd, &by)
 	return cmd

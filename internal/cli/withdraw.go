@@ -60,7 +60,7 @@ name of the file.`,
 			}
 			return e.runWithdraw(cmd.Context(), o)
 		},
-		ValidArgsFunction: e.completeApp,
+		ValidArgsFunction: e.completeOne(1),
 	}
 	o.registry.addFlags(cmd)
 	cmd.Flags().StringVar(&o.reason, "reason", "", "what is wrong with the release: a `TEXT` of one line, which everybody can read")
