@@ -2,12 +2,12 @@ package web
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"html"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,16 +23,17 @@ const (
 	aheadOfLarge = 64 << 10
 )
 
-// readAhead reads the beginning of an answer's body into memory. It removes secrets from
-// refusals, which are printed: some servers repeat the request.
-func readAhead(response *http.Response, secrets []string) error {
+// readAhead reads the beginning of an answer's body into memory. A refusal may be cut off: its
+// status says enough. readAhead removes the request's secrets from refusals, which are printed:
+// some servers repeat the request.
+func readAhead(request *http.Request, response *http.Response) error {
 	body, refused := response.Body, response.StatusCode >= http.StatusBadRequest
 	most := mostAhead
 	if response.ContentLength > mostAhead || refused {
 		most = aheadOfLarge
 	}
 	read, err := readParts(body, most)
-	if err != nil {
+	if err != nil && (!refused || request.Context().Err() != nil) {
 		body.Close()
 		return err
 	}
@@ -42,7 +43,7 @@ func readAhead(response *http.Response, secrets []string) error {
 		return nil
 	}
 	text, err := io.ReadAll(io.MultiReader(read...))
-	for _, secret := range secrets {
+	for _, secret := range secretsOf(request) {
 		text = bytes.ReplaceAll(text, []byte(secret), []byte("…"))
 	}
 	response.ContentLength = -1
@@ -85,14 +86,32 @@ func beginning(response *http.Response) string {
 // secretsOf returns the token or the password of a request, encoded and as it was typed.
 func secretsOf(request *http.Request) []string {
 	_, secret, _ := strings.Cut(request.Header.Get("Authorization"), " ")
-	if secret = cmp.Or(secret, request.Header.Get("PRIVATE-TOKEN")); secret == "" { // GitLab's header
+	_, password, _ := request.BasicAuth()
+	all := []string{secret, password, request.Header.Get("PRIVATE-TOKEN")} // GitLab's header
+	for _, name := range []string{"refresh_token", "password"} {
+		value := formOf(request).Get(name)
+		all = append(all, value, url.QueryEscape(value))
+	}
+	return slices.DeleteFunc(all, func(secret string) bool { return secret == "" })
+}
+
+// formOf returns the form that a request sends: to a token server, with a refresh token.
+// https://distribution.github.io/distribution/spec/auth/oauth
+func formOf(request *http.Request) url.Values {
+	if request.GetBody == nil || request.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 		return nil
 	}
-	secrets := []string{secret}
-	if _, password, isBasic := request.BasicAuth(); isBasic && password != "" {
-		secrets = append(secrets, password)
+	body, err := request.GetBody()
+	if err != nil {
+		return nil
 	}
-	return secrets
+	defer body.Close()
+	content, err := io.ReadAll(body)
+	if err != nil {
+		return nil
+	}
+	form, _ := url.ParseQuery(string(content)) // returns what it understands
+	return form
 }
 
 // mostSaid is how much of a server's message is repeated, in characters.

@@ -71,7 +71,7 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	var waited time.Duration
 	for attempt := 0; ; attempt++ {
 		response, err := t.try(request)
-		if isSilence(err) && (attempt+1 == mostSilences || !isRepeatable(request) || !temporary(nil, err)) {
+		if isSilence(err, request.URL.Host) && (attempt+1 == mostSilences || !isRepeatable(request) || !temporary(nil, err)) {
 			err = &spentError{err}
 			t.close(request.URL.Host, t.Now().Add(longestWait), err)
 			return nil, err
@@ -124,7 +124,7 @@ func (t *Transport) try(request *http.Request) (*http.Response, error) {
 		heard.body(response)
 		if isRepeatable(request) || response.StatusCode >= http.StatusBadRequest {
 			heard.within(t.beginning)
-			err = readAhead(response, secretsOf(request))
+			err = readAhead(request, response)
 		}
 		heard.within(0)
 		heard.pause = t.pause
@@ -143,8 +143,11 @@ func (e *spentError) Unwrap() error { return e.error }
 // Temporary reports whether a request that got no answer may succeed later. It returns false if
 // the request was repeated already.
 func Temporary(err error) bool {
-	return !errors.As(err, new(*spentError)) && temporary(nil, err)
+	return !errors.As(err, new(*spentError)) && Broken(err)
 }
+
+// Broken reports whether a connection broke before the whole answer was there.
+func Broken(err error) bool { return temporary(nil, err) }
 
 // quotaOf returns the rate limit that a request counts against. GitHub has one for GraphQL and
 // one for the rest, each with and without a token.
@@ -241,10 +244,24 @@ func temporary(response *http.Response, err error) bool {
 	}
 	var network net.Error
 	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
-		(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		(isReset(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 			errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 			errors.As(err, &network) && network.Timeout())
 }
+
+// isReset reports whether a server ended a request over HTTP/2, where one connection has many.
+func isReset(err error) bool {
+	return errors.As(err, new(streamError)) || strings.Contains(err.Error(), "http2: server sent GOAWAY")
+}
+
+// streamError has the fields of http2.StreamError. net/http has a copy of that type, which it
+// does not export; errors.As converts it.
+type streamError struct {
+	StreamID, Code uint32
+	Cause          error
+}
+
+func (e streamError) Error() string { return fmt.Sprintf("stream %d: code %d", e.StreamID, e.Code) }
 
 // Backoff returns how long to wait after attempt failed attempts, counted from 0: 0.2, 0.6,
 // 1.8, 5.4 s, each up to 30 % more or less.
@@ -271,6 +288,11 @@ func reopens(request *http.Request) bool {
 	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
 }
 
+// bodyError means that the body of a request could not be opened.
+type bodyError struct{ error }
+
+func (e *bodyError) Unwrap() error { return e.error }
+
 // reopened returns a request with its body at the beginning, if the request has GetBody. If a
 // request is sent again with another token, its body was read before.
 func reopened(request *http.Request) (*http.Request, error) {
@@ -280,7 +302,7 @@ func reopened(request *http.Request) (*http.Request, error) {
 	request.Body.Close()
 	body, err := request.GetBody()
 	if err != nil {
-		return nil, err
+		return nil, &bodyError{err}
 	}
 	again := request.WithContext(request.Context())
 	again.Body = body

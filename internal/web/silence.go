@@ -33,10 +33,15 @@ func (e *silenceError) Error() string {
 func (e *silenceError) Timeout() bool   { return true }
 func (e *silenceError) Temporary() bool { return true }
 
-// isSilence reports whether a request timed out.
-func isSilence(err error) bool {
+// isSilence reports whether a host does not answer. It returns false if the body of the request
+// comes from a host that does not answer.
+func isSilence(err error, host string) bool {
+	var silence *silenceError
+	if errors.As(err, &silence) {
+		return silence.host == host
+	}
 	var network net.Error
-	return errors.As(err, &network) && network.Timeout() && !errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &network) && network.Timeout() && !errors.As(err, new(*bodyError)) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 // hearing cancels a request whose answer takes too long.

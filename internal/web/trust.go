@@ -158,6 +158,9 @@ func (h *hostCerts) read(dir string) error {
 			h.authorities = append(h.authorities, read.certs...)
 		case ".cert":
 			pair, err := tls.LoadX509KeyPair(file, strings.TrimSuffix(file, ".cert")+".key")
+			if errors.Is(err, fs.ErrPermission) {
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("reading the client certificate %s and its .key: %w", file, err)
 			}
