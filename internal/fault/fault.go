@@ -15,6 +15,7 @@ const (
 	Other       Kind = iota
 	Credentials      // unauthorized (401) or forbidden (403), or the password of a key is missing
 	NotFound         // no such repository, manifest, module or file
+	Refused          // the server refuses it for another reason: it is read-only, or full
 	Unreachable      // no answer: network, DNS or TLS
 	Usage            // wrong arguments or settings
 )

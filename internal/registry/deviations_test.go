@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/libresh/libre/internal/catalog"
+	"github.com/libresh/libre/internal/fault"
 	"github.com/libresh/libre/internal/testkit"
 )
 
@@ -202,8 +203,11 @@ func TestListsThatDoNotEnd(t *testing.T) {
 	for said, want := range map[string]string{
 		`</v2/lasuite/docs-default/tags/list?n=1000>; rel="next"`: "the list does not end",
 		`</v2/lasuite/docs-default/tags/list?a>; rel="last"`:      "",
-		`<https://other.example/v2/other/tags/list>; rel="next"`:  "",
-		`nonsense`: "",
+		`<https://other.example/v2/other/tags/list>; rel="next"`:  "the list does not end",
+		`</v2/lasuite/docs-default/tags?n=2>; rel="next"`:         "the registry names /v2/lasuite/docs-default/tags?n=2 as the next page, which is not of this list",
+		`<%>; rel="next"`:                      "the registry names % as the next page, which is not of this list",
+		`<https://docs.example/>; rel="about"`: "",
+		`nonsense`:                             "",
 	} {
 		registry := record(t, handlerOf(t, "referrers"))
 		registry.meddle = func(_ int, what string, w http.ResponseWriter, _ *http.Request) bool {
@@ -215,6 +219,59 @@ func TestListsThatDoNotEnd(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", said, err, want)
 		}
+	}
+}
+
+// A gateway maps paths, and the registry behind it names its own in links.
+func TestPagesBehindAGateway(t *testing.T) {
+	registry := record(t, handlerOf(t, "referrers"))
+	registry.meddle = func(_ int, what string, w http.ResponseWriter, r *http.Request) bool {
+		if what != "GET tags" {
+			return false
+		}
+		if r.URL.Query().Get("last") == "" {
+			w.Header().Set("Link", `<http://behind.example/v2/docs-default/tags/list?n=1&last=1>; rel="next"`)
+			_, _ = io.WriteString(w, `{"tags":["1"]}`)
+		} else {
+			_, _ = io.WriteString(w, `{"tags":["2"]}`)
+		}
+		return true
+	}
+	if tags, err := registry.client(t).Tags(context.Background(), "docs-default"); err != nil || !slices.Equal(tags, []string{"1", "2"}) {
+		t.Errorf("%q, %v", tags, err)
+	}
+}
+
+// A registry redirects to a host that is down. That is not a repository without tags.
+func TestTagsFailIfARedirectLeadsNowhere(t *testing.T) {
+	registry := record(t, handlerOf(t, "referrers"))
+	registry.meddle = func(_ int, what string, w http.ResponseWriter, r *http.Request) bool {
+		http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusTemporaryRedirect)
+		return what == "GET tags"
+	}
+	if tags, err := registry.client(t).Tags(context.Background(), "docs-default"); !fault.Is(err, fault.Unreachable) {
+		t.Errorf("%q, %v", tags, err)
+	}
+}
+
+// A list of tags is cut off while it is read. libre reads it again.
+func TestTagsThatAreCutOff(t *testing.T) {
+	registry := record(t, handlerOf(t, "referrers"))
+	asked := 0
+	registry.meddle = func(_ int, what string, w http.ResponseWriter, _ *http.Request) bool {
+		if what != "GET tags" {
+			return false
+		}
+		list := `{"tags":["1"]}` + strings.Repeat(" ", 5<<20) // more than is read ahead
+		w.Header().Set("Content-Length", fmt.Sprint(len(list)))
+		if asked++; asked < 3 {
+			list = list[:1<<20]
+		}
+		_, _ = io.WriteString(w, list)
+		return true
+	}
+	if tags, err := registry.client(t).Tags(context.Background(), "docs-default"); err != nil || !slices.Equal(tags, []string{"1"}) {
+		t.Errorf("%q, %v", tags, err)
 	}
 }
 

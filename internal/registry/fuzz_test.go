@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"net/url"
-	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -25,7 +24,7 @@ func FuzzList(f *testing.F) {
 	})
 }
 
-// FuzzNextPage reads where the next page of a list is. It must be below the repository.
+// FuzzNextPage reads where the next page of a list is. It must be of the list.
 func FuzzNextPage(f *testing.F) {
 	repository, err := name.NewRepository("registry.example/coop/docs")
 	if err != nil {
@@ -33,12 +32,12 @@ func FuzzNextPage(f *testing.F) {
 	}
 	asked := &url.URL{Scheme: "https", Host: "registry.example", Path: "/v2/coop/docs/tags/list"}
 	f.Fuzz(func(t *testing.T, link string) {
-		next := nextPage(&http.Response{Header: http.Header{"Link": {link}}, Request: &http.Request{URL: asked}}, repository)
-		if next == "" {
+		next, err := nextPage(&http.Response{Header: http.Header{"Link": {link}}, Request: &http.Request{URL: asked}}, "tags/list?n=1000")
+		if next == "" || err != nil {
 			return
 		}
 		followed, err := url.Parse(repositoryURL(repository, next))
-		if err != nil || followed.Host != "registry.example" || !strings.HasPrefix(followed.Path, "/v2/coop/docs/") {
+		if err != nil || followed.Host != "registry.example" || followed.Path != "/v2/coop/docs/tags/list" {
 			t.Errorf("%q leads to %v, %v", link, followed, err)
 		}
 	})

@@ -15,16 +15,19 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/libresh/libre/internal/text"
 )
 
 // mostPages is the largest number of pages of a list. Registries send at least 100 tags
 // a page, unless asked for fewer.
 const mostPages = 10_000
 
-// pages reads a list page by page. read gets each answer, and reports whether it wants
-// the next page.
+// pages reads a list page by page. read gets each answer, and reports whether it is a page of
+// the list: then the next one follows, if there is one. It returns an *elsewhereError if
+// the first page cannot be reached.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#listing-tags
-func (c *Client) pages(ctx context.Context, first pullRequest, read func(*http.Response) (more bool, err error)) error {
+func (c *Client) pages(ctx context.Context, first pullRequest, read func(page *http.Response, isLast bool) (is bool, err error)) error {
 	asked := map[string]bool{}
 	for request := first; request.below != ""; {
 		if asked[request.below] || len(asked) == mostPages {
@@ -34,18 +37,20 @@ func (c *Client) pages(ctx context.Context, first pullRequest, read func(*http.R
 		var next string
 		err := retried(ctx, func() error {
 			response, err := c.askForPage(ctx, request)
-			if response == nil && err == nil && request != first {
-				err = errors.New("a page of the list cannot be reached")
-			}
-			if response == nil || err != nil {
+			if err != nil {
+				if errors.As(err, new(*elsewhereError)) && request != first {
+					err = fmt.Errorf("a page of the list cannot be reached: %w", errors.Unwrap(err))
+				}
 				return err
 			}
 			defer response.Body.Close()
-			more, err := read(response)
-			if more {
-				next = nextPage(response, request.repository)
+			named, wrong := nextPage(response, request.below)
+			is, err := read(response, named == "" && wrong == nil)
+			if err != nil || !is {
+				return err
 			}
-			return err
+			next = named
+			return wrong
 		})
 		if err != nil {
 			return err
@@ -55,8 +60,12 @@ func (c *Client) pages(ctx context.Context, first pullRequest, read func(*http.R
 	return nil
 }
 
-// askForPage sends a request. It returns nil if redirects lead to a host that cannot be
-// reached: some registries redirect requests for what they do not support to a web page.
+// elsewhereError means that redirects lead to another host, which cannot be reached.
+type elsewhereError struct{ error }
+
+func (e *elsewhereError) Unwrap() error { return e.error }
+
+// askForPage sends a request, and returns any answer.
 func (c *Client) askForPage(ctx context.Context, r pullRequest) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, r.method, repositoryURL(r.repository, r.below), nil)
 	if err != nil {
@@ -77,16 +86,17 @@ func (c *Client) askForPage(ctx context.Context, r pullRequest) (*http.Response,
 	}
 	response, err := ask(&client, request)
 	if err != nil && elsewhere && ctx.Err() == nil {
-		return nil, nil
+		err = &elsewhereError{err}
 	}
 	return response, err
 }
 
-// nextPage returns the URL of the next page of a list, below the repository; "" after the
-// last one. Behind a gateway a registry may name another scheme or host than the client
-// uses: it is the same registry.
+// nextPage returns the path and query of the next page of a list, below the repository; ""
+// after the last one. Behind a gateway a registry may name another scheme, host or repository
+// than the client uses: it is the same list. So only the query is taken from the URL.
 // https://www.rfc-editor.org/rfc/rfc8288
-func nextPage(response *http.Response, repository name.Repository) string {
+func nextPage(response *http.Response, below string) (string, error) {
+	list, _, _ := strings.Cut(below, "?")
 	for _, link := range strings.Split(strings.Join(response.Header.Values("Link"), ","), "<") {
 		target, parameters, found := strings.Cut(link, ">")
 		// go-containerregistry's registry names no relation.
@@ -95,14 +105,12 @@ func nextPage(response *http.Response, repository name.Repository) string {
 			continue
 		}
 		next, err := response.Request.URL.Parse(target)
-		if err != nil {
-			continue
+		if err != nil || !strings.HasSuffix(next.Path, "/"+list) {
+			return "", fmt.Errorf("the registry names %s as the next page, which is not of this list", text.Short(target, 200))
 		}
-		if below, ok := strings.CutPrefix(next.EscapedPath(), "/v2/"+repository.RepositoryStr()+"/"); ok {
-			return strings.TrimSuffix(below+"?"+next.RawQuery, "?")
-		}
+		return strings.TrimSuffix(list+"?"+next.RawQuery, "?"), nil
 	}
-	return ""
+	return "", nil
 }
 
 // Tags returns all tags of a repository below the prefix, such as docs-default, in the
@@ -119,7 +127,7 @@ func (c *Client) Tags(ctx context.Context, repository string) ([]string, error) 
 func (c *Client) TagsOf(ctx context.Context, repo name.Repository) ([]string, error) {
 	var all []string
 	listed, pages := map[string]bool{}, 0
-	err := c.pages(ctx, pullRequest{repo, http.MethodGet, "tags/list?n=1000", "application/json"}, func(response *http.Response) (bool, error) {
+	err := c.pages(ctx, pullRequest{repo, http.MethodGet, "tags/list?n=1000", "application/json"}, func(response *http.Response, isLast bool) (bool, error) {
 		if err := checkStatus(response, http.StatusOK); err != nil {
 			return false, err
 		}
@@ -127,7 +135,11 @@ func (c *Client) TagsOf(ctx context.Context, repo name.Repository) ([]string, er
 			Tags json.RawMessage `json:"tags"` // tags or null; nil if the answer is something else
 		}
 		var tags []string
-		if json.NewDecoder(io.LimitReader(response.Body, mostList)).Decode(&page) != nil || json.Unmarshal(page.Tags, &tags) != nil {
+		content, err := io.ReadAll(io.LimitReader(response.Body, mostList))
+		if err != nil {
+			return false, err
+		}
+		if json.Unmarshal(content, &page) != nil || json.Unmarshal(page.Tags, &tags) != nil {
 			return false, fmt.Errorf("the registry answers with %s, which is not a list of tags", bareType(response.Header))
 		}
 		pages++
@@ -141,7 +153,7 @@ func (c *Client) TagsOf(ctx context.Context, repo name.Repository) ([]string, er
 		switch {
 		case len(all) > mostTags:
 			return false, fmt.Errorf("the list has more than %d tags", mostTags)
-		case len(tags) > 0 && len(all) == before && nextPage(response, repo) != "":
+		case len(tags) > 0 && len(all) == before && !isLast:
 			return false, fmt.Errorf("the list does not end: page %d has only tags of earlier pages, and names a next page", pages)
 		}
 		return true, nil
@@ -199,7 +211,7 @@ func (c *Client) Referrers(ctx context.Context, subject name.Digest, keep func(*
 func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep func(*v1.Descriptor) bool) (all []v1.Descriptor, is bool, err error) {
 	request := pullRequest{subject.Context(), http.MethodGet, "referrers/" + subject.DigestStr(), string(types.OCIImageIndex)}
 	kept, parts := map[v1.Hash]bool{}, 0
-	err = c.pages(ctx, request, func(response *http.Response) (bool, error) {
+	err = c.pages(ctx, request, func(response *http.Response, _ bool) (bool, error) {
 		if !settles(response) {
 			return false, checkStatus(response, http.StatusOK)
 		}
@@ -228,6 +240,9 @@ func (c *Client) listedReferrers(ctx context.Context, subject name.Digest, keep 
 		}
 		return ok, nil
 	})
+	if errors.As(err, new(*elsewhereError)) {
+		return nil, false, nil // some registries redirect requests for what they do not support to a web page
+	}
 	return all, is, err
 }
 

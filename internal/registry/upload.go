@@ -32,7 +32,8 @@ const (
 )
 
 // CheckPush checks push access, before anything is built: it begins an upload, which the
-// first larger blob for that repository uses. CancelUploads ends unused ones.
+// first larger blob for that repository uses. CancelUploads ends unused ones. An error that will
+// come again is of kind Credentials, NotFound or Refused.
 func (c *Client) CheckPush(ctx context.Context, ref catalog.Ref) error {
 	tag, err := c.Tag(ref)
 	if err != nil {
@@ -48,10 +49,15 @@ func (c *Client) CheckPush(ctx context.Context, ref catalog.Ref) error {
 		}
 		return err
 	})
-	if err != nil {
-		return explainPush("checking push access to "+tag.Context().Name(), tag.RegistryStr(), err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	explained := explainPush("checking push access to "+tag.Context().Name(), tag.RegistryStr(), err)
+	var answer *fault.Fault
+	if errors.As(explained, &answer) && answer.Kind == fault.Other && isRefusal(err) {
+		answer.Kind = fault.Refused
+	}
+	return explained
 }
 
 // pendingUpload is an upload without a blob.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -149,4 +150,36 @@ func firstManifest(index v1.ImageIndex) (*v1.Manifest, error) {
 		return nil, err
 	}
 	return image.Manifest()
+}
+
+// A registry that is read-only refuses each release before anything of it is built, the first
+// one as well as later ones.
+func TestReadOnlyRegistryRefusesBeforeTheBuild(t *testing.T) {
+	t.Parallel()
+	c := shared(t).copy(t)
+	reg := newWatched(t, "referrers", sign.Bundle)
+	push := []string{"push", defaults, "--to", reg.prefix()}
+	readOnly := func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) bool {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden) // Harbor answers like this
+		_, _ = io.WriteString(w, `{"errors":[{"code":"DENIED","message":"The system is in read only mode. Any modification is prohibited."}]}`)
+		return true
+	}
+	refused := func(images string) {
+		t.Helper()
+		reg.setMeddle(readOnly)
+		got := c.run(push...).want(t, 3)
+		checkLines(t, got)
+		line := "(?m)^failed: " + images + "\n  push: checking push access to \\S+: 403 Forbidden: DENIED: The system is in read only mode"
+		if strings.Contains(got.stderr, "web/default: ") || !regexp.MustCompile(line).MatchString(got.stderr) {
+			t.Errorf("said:\n%s", got.stderr)
+		}
+		reg.setMeddle(nil)
+		c.run(push...).want(t, 0)
+	}
+	refused("one/api/default, one/pages/default, one/web/default")
+	c.edit(t, "apps/two/default.nix", "packageVersion = 3", "packageVersion = 4")
+	refused("two/job/default, two/web/default")
 }

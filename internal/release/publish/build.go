@@ -190,15 +190,17 @@ func (p *Publisher) recorded(releases []*releasePush) map[string]name.Digest {
 }
 
 // checkPush checks push access for the wanted images. It tries each repository of a release
-// that is published for the first time, because some registries do not create them on push.
-// A refused repository fails its release; a refused login ends the run.
+// that is published for the first time, because some registries do not create them on push, and
+// each one at all if the first is refused: the registry may be read-only. A refused repository
+// fails its release; a refused login ends the run.
 func (p *Publisher) checkPush(ctx context.Context, releases []*releasePush, wanted []*imagePush) error {
-	if err := p.registry().CheckPush(ctx, wanted[0].target.Ref); fault.Is(err, fault.Credentials) {
+	err := p.registry().CheckPush(ctx, wanted[0].target.Ref)
+	if fault.Is(err, fault.Credentials) {
 		return err
 	}
 	refused := make([]error, len(releases))
 	state.InParallel(state.Readers, releases, func(n int, r *releasePush) {
-		if !r.isFirst || !slices.ContainsFunc(r.images, func(image *imagePush) bool { return slices.Contains(wanted, image) }) {
+		if !r.isFirst && !fault.Is(err, fault.Refused) || !slices.ContainsFunc(r.images, func(image *imagePush) bool { return slices.Contains(wanted, image) }) {
 			return
 		}
 		names := []catalog.Ref{r.rel.Ref()}
@@ -217,7 +219,7 @@ func (p *Publisher) checkPush(ctx context.Context, releases []*releasePush, want
 		switch {
 		case fault.Is(refused[n], fault.Credentials):
 			return refused[n]
-		case fault.Is(refused[n], fault.NotFound):
+		case fault.Is(refused[n], fault.NotFound), fault.Is(refused[n], fault.Refused):
 			for _, image := range r.images {
 				image.failure = &release.Failure{Step: "push", Err: refused[n]}
 			}
