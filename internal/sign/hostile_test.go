@@ -258,3 +258,43 @@ func TestLimitsOfAttachments(t *testing.T) {
 	}
 	must[[]Statement](t)(client(Limits{}).VerifyAttestations(ctx, subjects[2], cycloneDX, signer.Policy()))
 }
+
+// A registry that is busy, or whose connection breaks, may have a valid signature: nobody is
+// told that there is none.
+func TestBusyRegistryDoesNotAnswer(t *testing.T) {
+	signer := newSigner(t, newKey(t, Bundle))
+	for what, answer := range map[string]http.HandlerFunc{
+		"429": func(w http.ResponseWriter, _ *http.Request) { busyAnswer(w, http.StatusTooManyRequests, "0") },
+		"429 for an hour": func(w http.ResponseWriter, _ *http.Request) {
+			busyAnswer(w, http.StatusTooManyRequests, "3600")
+		},
+		"503": func(w http.ResponseWriter, _ *http.Request) { busyAnswer(w, http.StatusServiceUnavailable, "0") },
+		"cut off": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, "{")
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			registry := memoryRegistry(t, true)
+			subject := pushIndex(t, registry.host)[0]
+			blob := registry.putBlob(t, subject.Context().RepositoryStr(), []byte("a bundle"))
+			registry.refer(t, subject, SignatureType, "", blob)
+			registry.answer = func(w http.ResponseWriter, r *http.Request) bool {
+				hit := r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, blob.Digest.String())
+				if hit {
+					answer(w, r)
+				}
+				return hit
+			}
+			if _, err := newClient(t).Verify(t.Context(), subject, signer.Policy()); !errors.As(err, new(*RegistryError)) || IsUnread(err) {
+				t.Errorf("%v, want an error of the registry", err)
+			}
+		})
+	}
+}
+
+func busyAnswer(w http.ResponseWriter, status int, retryAfter string) {
+	w.Header().Set("Retry-After", retryAfter)
+	w.WriteHeader(status)
+}

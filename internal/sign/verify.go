@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net"
+	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -178,12 +180,18 @@ func (e *unreadError) Unwrap() error { return e.error }
 // least one could not be read. Anybody may have attached that one.
 func IsUnread(err error) bool { return errors.As(err, new(*unreadError)) }
 
-// answered reports whether the registry answered. If not, the network failed.
+// answered reports whether the registry answered the request: with something else, or with a
+// refusal. If not, the network failed, or the registry was busy.
 func answered(err *RegistryError) bool {
 	var answer refusal
 	var network net.Error
 	if errors.As(err, &answer) {
-		return true
+		return !slices.Contains(busy, answer.Status())
 	}
-	return !errors.As(err, &network) && !errors.Is(err, context.Canceled) && !web.Temporary(err)
+	return !errors.As(err, &network) && !errors.As(err, new(*web.LimitError)) && !errors.Is(err, context.Canceled) && !web.Broken(err)
 }
+
+// busy are the statuses of a registry, or of a proxy in front of it, that cannot answer now. 500
+// is not among them: an attachment may cause it.
+var busy = []int{http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
+	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout}
