@@ -2,6 +2,7 @@ package containerfile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -194,7 +195,7 @@ func query(c child, out *output) (string, error) {
 	stdout := &process.Capture{Most: 64 << 20}
 	c.stdout = stdout
 	err := run(c, out)
-	return strings.TrimSpace(stdout.String()), err
+	return strings.TrimSpace(stdout.String()), cmp.Or(stdout.Err(), err)
 }
 
 func quoteAll(args []string) string {

@@ -74,6 +74,8 @@ func (c Command) Run(ctx context.Context, arguments ...string) (string, error) {
 		return "", ctx.Err()
 	case errors.Is(err, exec.ErrNotFound):
 		return "", missing()
+	case stdout.Err() != nil:
+		return "", &Error{subcommand(arguments), "", stdout.Err()}
 	}
 	messages := stderr.String()
 	if c.Hooks || messages == "" {

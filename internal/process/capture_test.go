@@ -28,6 +28,9 @@ func TestCaptureLimitsTheOutputOfAProgram(t *testing.T) {
 		if (err != nil) != test.failed || !test.failed && capture.String() != test.want {
 			t.Errorf("%s, at most %d: %v, %.20q", test.script, test.most, err, capture.String())
 		}
+		if over := capture.Err(); (over != nil) != test.failed {
+			t.Errorf("%s, at most %d: %v", test.script, test.most, over)
+		}
 		if test.most > 0 && len(capture.Bytes()) > test.most+64<<10 {
 			t.Errorf("%s: %d bytes are kept", test.script, len(capture.Bytes()))
 		}

@@ -47,6 +47,8 @@ func RunCommand(ctx context.Context, command []string, cyclonedx, openVEX []byte
 		return nil, ctx.Err()
 	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist):
 		return nil, &fault.Fault{Err: fmt.Errorf("the scanner %s is not installed", command[0]), Fix: "install it, or remove scan.command from libre.yaml"}
+	case out.Err() != nil:
+		return nil, fmt.Errorf("%s: %w", command[0], out.Err())
 	case err != nil:
 		err = fmt.Errorf("%s ended with %w%s", command[0], err, lastLine(log.Bytes()))
 	}

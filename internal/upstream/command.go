@@ -38,6 +38,9 @@ func runGo(ctx context.Context, environment []string, arguments ...string) ([]by
 	out, said := &process.Capture{Most: mostRefBytes}, &process.Capture{Most: 4096, End: true}
 	command.Stdout, command.Stderr = out, said
 	if err := command.Run(); err != nil {
+		if over := out.Err(); over != nil {
+			return nil, &CommandError{"go", "", over}
+		}
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}

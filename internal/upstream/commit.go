@@ -136,7 +136,7 @@ func (c *Client) commitPatch(ctx context.Context, dir, location, id string, most
 	patch := &process.Capture{Most: most}
 	err := gitInto(ctx, patch, "-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=false", "-C", dir, "show", "--format=email", "--patch",
 		"--diff-merges=first-parent", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color", "--no-show-signature", "--no-notes", "--unified=3", id)
-	if len(patch.Bytes()) > most {
+	if patch.Err() != nil {
 		return nil, fmt.Errorf("its change has more than %d bytes", most)
 	}
 	return patch.Bytes(), err

@@ -47,13 +47,15 @@ func ReadBuildInfo(ctx context.Context, n *nix.Nix, catalogue *nix.Catalogue, di
 	for _, input := range inputs {
 		info.Inputs = append(info.Inputs, Resource(input))
 	}
-	ask := func(args ...string) string {
-		out, _ := git.Output(ctx, dir, args...)
-		return strings.TrimSpace(out)
+	ask := func(args ...string) (string, error) {
+		out, err := git.Output(ctx, dir, args...)
+		return strings.TrimSpace(out), err
 	}
-	info.CatalogueCommit = ask("rev-parse", "--verify", "--quiet", "HEAD")
-	info.CatalogueDirty = ask("status", "--porcelain") != ""
-	info.CatalogueURL = text.PublicURL(ask("config", "--get", "remote.origin.url"))
+	info.CatalogueCommit, _ = ask("rev-parse", "--verify", "--quiet", "HEAD")
+	changed, err := ask("status", "--porcelain")
+	info.CatalogueDirty = changed != "" || err != nil && info.CatalogueCommit != ""
+	origin, _ := ask("config", "--get", "remote.origin.url")
+	info.CatalogueURL = text.PublicURL(origin)
 	info.Nix, _ = n.Version(ctx)
 	if engine, err := containerfile.Detect(ctx, engine); err == nil {
 		info.Engine = engine.String()
