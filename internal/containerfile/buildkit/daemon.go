@@ -11,12 +11,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	api "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/client/connhelper/kubepod"
@@ -118,7 +120,24 @@ func dialer(u *url.URL) (dial func(context.Context, string) (net.Conn, error), a
 	if err != nil {
 		return nil, "", err
 	}
-	return pod.ContextDialer, "localhost", nil
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		conn, err := pod.ContextDialer(ctx, address)
+		return &kubectlConn{conn}, err
+	}, "localhost", nil
+}
+
+// kubectlConn says why kubectl ended. Its connection says that to who reads; who writes learns
+// only that the pipe is broken.
+type kubectlConn struct{ net.Conn }
+
+func (c *kubectlConn) Write(content []byte) (int, error) {
+	n, err := c.Conn.Write(content)
+	if errors.Is(err, syscall.EPIPE) {
+		if _, why := c.Conn.Read(make([]byte, 1)); why != nil && why != io.EOF {
+			err = why
+		}
+	}
+	return n, err
 }
 
 // credentials reads the files for TLS. Only a daemon on this machine may be without.

@@ -2,10 +2,12 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -83,3 +85,19 @@ func TestUnreachablePodIsOneLine(t *testing.T) {
 		}
 	}
 }
+
+// kubectl may end before anything is written to it. What it said is the error all the same.
+func TestWriteToKubectlThatEndedSaysWhy(t *testing.T) {
+	_, err := (&kubectlConn{endedConn{}}).Write([]byte("PRI * HTTP/2.0\r\n"))
+	if err == nil || err.Error() != "has exited: stderr=refused" {
+		t.Error(err)
+	}
+}
+
+// endedConn is a connection to a program that has ended.
+type endedConn struct{ net.Conn }
+
+func (endedConn) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}
+}
+func (endedConn) Read([]byte) (int, error) { return 0, errors.New("has exited: stderr=refused") }
