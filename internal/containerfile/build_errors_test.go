@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 func TestBuildErrors(t *testing.T) {
@@ -105,7 +107,8 @@ func TestFullDiskIsReported(t *testing.T) {
 			t.Skipf("mount: %v", err)
 		}
 		t.Cleanup(func() {
-			if err := syscall.Unmount(storage, 0); err != nil {
+			// A process that ended may still use it.
+			if err := testkit.Eventually(func() error { return syscall.Unmount(storage, 0) }); err != nil {
 				t.Error(err)
 			}
 		})

@@ -11,10 +11,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // allKinds uses every way to name a base, two kinds of arguments, and one
@@ -261,13 +262,15 @@ func TestBuildCancelled(t *testing.T) {
 // until waits for an effect of another process.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for range 600 {
-		if ok() {
-			return
+	err := testkit.Eventually(func() error {
+		if !ok() {
+			return fmt.Errorf("waited for %s in vain", what)
 		}
-		time.Sleep(50 * time.Millisecond)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("waited for %s in vain", what)
 }
 
 // processes returns the processes with a word in their command line.

@@ -78,7 +78,7 @@ func TestInterruptedUnconfinedBuildLeavesNothing(t *testing.T) {
 func repeatedly(pid int, signal syscall.Signal) error {
 	err := syscall.Kill(pid, signal)
 	go func() {
-		for range 100 {
+		for range testkit.Patience / (100 * time.Millisecond) {
 			time.Sleep(100 * time.Millisecond)
 			if syscall.Kill(pid, signal) != nil {
 				return

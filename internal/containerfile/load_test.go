@@ -97,7 +97,7 @@ func archiveOf(t *testing.T, ref string) func(io.Writer) error {
 func userStorage(t *testing.T, e Engine) {
 	dir := t.TempDir()
 	t.Cleanup(func() { removeOwned(e, filepath.Join(dir, "graph")) })
-	run, err := os.MkdirTemp("", "run") // podman: at most 50 characters
+	run, err := os.MkdirTemp("/tmp", "run") // podman: at most 50 characters
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,11 @@ func Docker(t testing.TB, imageStore bool) *DockerDaemon {
 	t.Setenv("DOCKER_CONFIG", dir)
 	t.Setenv("DOCKER_HOST", "unix://"+dir+"/docker.sock")
 	d := &DockerDaemon{dir: dir}
+	unlock, err := lock("/tmp/libre-test-docker.lock") // daemons share the bridge
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(unlock)
 	_, noBridge := net.InterfaceByName(bridge)
 	t.Cleanup(func() {
 		_ = d.process.Cmd.Process.Signal(syscall.SIGTERM)

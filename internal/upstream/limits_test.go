@@ -167,7 +167,7 @@ func TestSlowAnswersMeetADeadline(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "takes longer than 400ms") || !strings.Contains(err.Error(), "limits.answer") {
 				t.Error(err)
 			}
-			if took := time.Since(began); took > 3*time.Second {
+			if took := time.Since(began); took > testkit.Patience {
 				t.Errorf("it took %s", took)
 			}
 		})
@@ -197,7 +197,7 @@ func TestGitWritesNoMoreThanItsLimit(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "limit of 2097152 bytes: raise limits.archive") {
 				t.Error(err)
 			}
-			if kept := most(); kept > 3*limit {
+			if kept := most(); kept > 5*limit {
 				t.Errorf("%d bytes were written", kept)
 			}
 			if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
@@ -236,7 +236,7 @@ func TestProgramsMeetTheDeadline(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 			defer cancel()
 			if err := ask(ctx); err == nil || !strings.Contains(err.Error(), "takes longer than 1s: raise limits.answer") {
 				t.Error(err)

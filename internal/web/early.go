@@ -11,7 +11,7 @@ import (
 
 // longestAfterwards is the timeout for reading an answer after the server closed the
 // connection.
-const longestAfterwards = time.Second
+const longestAfterwards = 5 * time.Second
 
 // earlyAnswers is a connection to a server that may answer and close before it has read all
 // of a request, such as one that refuses a large body. Sending then fails, and

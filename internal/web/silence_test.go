@@ -14,7 +14,8 @@ import (
 // A server that does not answer, or stops in the middle of an answer, is not waited for again
 // and again.
 func TestWaitsForASilentServerOnce(t *testing.T) {
-	const patience = 100 * time.Millisecond
+	t.Parallel()
+	const patience = time.Second
 	ended := make(chan struct{})
 	for name, answer := range map[string]http.HandlerFunc{
 		"no answer": func(http.ResponseWriter, *http.Request) { <-ended },
@@ -54,6 +55,7 @@ func TestWaitsForASilentServerOnce(t *testing.T) {
 
 // The rest of a long answer may take any time, as long as it does not pause.
 func TestEndsAnAnswerThatPauses(t *testing.T) {
+	t.Parallel()
 	ended := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(make([]byte, mostAhead+10))
@@ -69,7 +71,7 @@ func TestEndsAnAnswerThatPauses(t *testing.T) {
 	t.Cleanup(server.Close)
 	t.Cleanup(func() { close(ended) })
 	transport := NewTransport(Options{})
-	transport.pause = 200 * time.Millisecond
+	transport.pause = 2 * time.Second
 	for path, pauses := range map[string]bool{"/": false, "/pauses": true} {
 		response, err := (&http.Client{Transport: transport}).Get(server.URL + path)
 		if err != nil {

@@ -53,8 +53,9 @@ func watchSecrets(t *testing.T, mayHaveIt ...string) {
 			files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 			for _, file := range files {
 				line, _ := os.ReadFile(file)
-				environment, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
+				// Its environment is replaced before its name.
 				name, err := os.ReadFile(filepath.Join(filepath.Dir(file), "comm"))
+				environment, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
 				if err != nil || len(name) == 0 {
 					continue // it has ended, so nobody knows which program it was
 				}

@@ -47,7 +47,9 @@ func TestKilledRunTagsNothingHalfAndIsResumed(t *testing.T) {
 				}
 				panic(http.ErrAbortHandler)
 			})
-			finish(cmd).want(t, -1)
+			if got := finish(cmd); seen.Load() >= int64(at) { // this run may have fewer requests
+				got.want(t, -1)
+			}
 			reg.setMeddle(nil)
 			reg.audit(t)
 			c.run("push", defaults, "--to", reg.prefix()).want(t, 0)

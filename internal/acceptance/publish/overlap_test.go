@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/libresh/libre/internal/sign"
+	"github.com/libresh/libre/internal/testkit"
 )
 
 // A release is published while Nix still builds outputs for another one. This is true for a
@@ -20,7 +21,7 @@ func TestReleasesArePublishedWhileOthersAreBuilt(t *testing.T) {
 	const content = "at last\n"
 	reg := newWatched(t, "referrers", sign.Bundle)
 	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for range 600 {
+		for range testkit.Patience / (200 * time.Millisecond) {
 			tags := reg.tags(t)
 			if tags["quick-default:1-1"] != "" && tags["there-default:1-1"] != "" {
 				_, _ = w.Write([]byte(content))
@@ -77,7 +78,7 @@ func TestLayersAreSentWhileTheReleaseIsBuilt(t *testing.T) {
 			}
 			_, _ = w.Write([]byte(content))
 		case <-r.Context().Done():
-		case <-time.After(2 * time.Minute):
+		case <-time.After(testkit.Patience):
 			t.Error("no layer is sent before all images are built")
 			http.Error(w, "too late", http.StatusServiceUnavailable)
 		}

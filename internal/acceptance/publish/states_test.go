@@ -125,7 +125,7 @@ func TestNoCommandWaitsForever(t *testing.T) {
 				if lines := strings.Split(strings.TrimSpace(got.stdout), "\n"); strings.Count(got.stdout, "\tunknown\t") != len(lines) || !strings.Contains(got.stdout, name) {
 					t.Errorf("%s%s", got.stdout, got.stderr)
 				}
-				if took := time.Since(begun); took > 100*time.Second {
+				if took := time.Since(begun); took > 3*time.Minute {
 					t.Errorf("it took %s", took)
 				}
 			})

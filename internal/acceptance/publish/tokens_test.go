@@ -110,7 +110,7 @@ func withTokens(t *testing.T, reg *watched, each int) (catalogue, *tokens) {
 func TestExpiredTokensAreRenewed(t *testing.T) {
 	t.Parallel()
 	want := undisturbedDefaults(t)
-	for _, each := range []int{8, 25} {
+	for _, each := range []int{16, 25} {
 		t.Run(fmt.Sprint(each, " requests"), func(t *testing.T) {
 			t.Parallel()
 			reg := newWatched(t, "no referrers", sign.Bundle)
