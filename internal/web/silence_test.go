@@ -15,7 +15,7 @@ import (
 // and again.
 func TestWaitsForASilentServerOnce(t *testing.T) {
 	t.Parallel()
-	const patience = time.Second
+	const patience = 400 * time.Millisecond
 	ended := make(chan struct{})
 	for name, answer := range map[string]http.HandlerFunc{
 		"no answer": func(http.ResponseWriter, *http.Request) { <-ended },

@@ -133,7 +133,7 @@ type kubectlConn struct{ net.Conn }
 func (c *kubectlConn) Write(content []byte) (int, error) {
 	n, err := c.Conn.Write(content)
 	if errors.Is(err, syscall.EPIPE) {
-		if _, why := c.Conn.Read(make([]byte, 1)); why != nil && why != io.EOF {
+		if _, why := c.Conn.Read(make([]byte, 1)); why != nil && !errors.Is(why, io.EOF) {
 			err = why
 		}
 	}
