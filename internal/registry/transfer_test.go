@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -246,17 +247,18 @@ func TestPushIndexRefusals(t *testing.T) {
 		{400, "PUT manifests", "400 Bad Request: DENIED: no luck"},
 	} {
 		registry := record(t, handlerOf(t, "no referrers"))
-		received, refused := int64(0), 0
+		var received, refused atomic.Int64
 		registry.meddle = func(_ int, what string, w http.ResponseWriter, r *http.Request) bool {
 			// The config is small and does not matter here.
 			if what != test.on || r.Method == http.MethodPut && strings.HasPrefix(what, "PUT blobs") && r.ContentLength < 1_000_000 {
 				return false
 			}
-			refused++
+			refused.Add(1)
 			w.WriteHeader(test.status)
 			_, _ = io.WriteString(w, `{"errors":[{"code":"DENIED","message":"no\nluck"}]}`)
 			if r.Header.Get("Expect") == "" {
-				received, _ = io.Copy(io.Discard, r.Body)
+				n, _ := io.Copy(io.Discard, r.Body)
+				received.Add(n)
 			}
 			return true
 		}
@@ -271,8 +273,8 @@ func TestPushIndexRefusals(t *testing.T) {
 		if limit := "raise the upload limit"; test.status == 413 && (!strings.Contains(fault.Fix(err), limit) || strings.Contains(fault.Reason(err), limit)) {
 			t.Errorf("%d to %s: reason %q, fix %q", test.status, test.on, fault.Reason(err), fault.Fix(err))
 		}
-		if received > 1_000_000 || refused > 3 {
-			t.Errorf("%d to %s: sent %d bytes, refused %d times", test.status, test.on, received, refused)
+		if received.Load() > 1_000_000 || refused.Load() > 3 {
+			t.Errorf("%d to %s: sent %d bytes, refused %d times", test.status, test.on, received.Load(), refused.Load())
 		}
 	}
 }
