@@ -53,7 +53,7 @@ func listed(expression string) []string {
 // gnu is a license of GNU by a name that SPDX has withdrawn: GPL-2.0, GPL-2.0+. Of these, the
 // current names are GPL-2.0-only and GPL-2.0-or-later.
 // https://spdx.org/licenses/#deprecated
-var gnu = lazyregexp.New(`^((?:A|L)?GPL-[0-9.]+|GFDL-[0-9.]+)(\+?)( WITH .*)?$`)
+var gnu = lazyregexp.New(`(?i)^((?:A|L)?GPL-[0-9.]+|GFDL-[0-9.]+)(\+?)( WITH .*)?$`)
 
 func current(id string) string {
 	parts := gnu().FindStringSubmatch(id)

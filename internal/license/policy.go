@@ -3,6 +3,7 @@ package license
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,16 +93,16 @@ func (e *Exception) matches(s Subject) bool {
 		purl = purl[:at]
 	}
 	return (matches(e.Component, s.Name) || matches(e.Component, purl)) &&
-		(e.License == "" || s.holds(func(id string) bool { return matches(e.License, id) }))
+		(e.License == "" || s.holds(func(id string) bool { return covers(e.License, id) }))
 }
 
 func matchesAny(patterns []string, id string) bool {
-	for _, pattern := range patterns {
-		if matches(pattern, id) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return covers(pattern, id) })
+}
+
+// covers reports whether a pattern is of a license, by any of its names.
+func covers(pattern, id string) bool {
+	return matches(pattern, id) || matches(current(pattern), current(id))
 }
 
 // matches compares without regard to case, as SPDX identifiers are.

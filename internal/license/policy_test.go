@@ -59,6 +59,13 @@ func TestPolicyRefusesComponents(t *testing.T) {
 		{deny, Subject{"a", "", "MIT OR AGPL-3.0-or-later"}, ""},
 		{deny, Subject{"a", "", "MIT AND agpl-3.0-or-later"}, "its license is MIT AND agpl-3.0-or-later"},
 		{deny, Subject{"a", "", ""}, ""},
+		// Names that SPDX has withdrawn are those of the same licenses.
+		{Policy{Deny: []string{"AGPL-3.0-only", "GPL-2.0-or-later"}}, Subject{"a", "", "AGPL-3.0 AND MIT"}, "its license is AGPL-3.0 AND MIT"},
+		{Policy{Deny: []string{"AGPL-3.0-only", "GPL-2.0-or-later"}}, Subject{"a", "", "GPL-2.0+"}, "its license is GPL-2.0+"},
+		{Policy{Deny: []string{"agpl-3.0"}}, Subject{"a", "", "AGPL-3.0-only"}, "its license is AGPL-3.0-only"},
+		{Policy{Deny: []string{"AGPL-3.0-only"}}, Subject{"a", "", "AGPL-3.0+"}, ""},
+		{Policy{Allow: []string{"GPL-2.0-only"}}, Subject{"a", "", "GPL-2.0"}, ""},
+		{Policy{Allow: []string{"MIT"}, Exceptions: []Exception{{Component: "a", License: "GPL-2.0-only"}}}, Subject{"a", "", "GPL-2.0"}, ""},
 		{allow, Subject{"a", "", ""}, "its license is not known"},
 		{allow, Subject{"ca-bundle", "", ""}, ""},
 		{allow, Subject{"a", "", "MIT"}, ""},
