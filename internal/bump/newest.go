@@ -100,10 +100,20 @@ func ChoiceOf(ctx context.Context, finder upstream.Finder, name string) (*Choice
 	return choice, err
 }
 
-var firstNumber = lazyregexp.New(`[0-9][0-9A-Za-z._-]*\z`)
+// numbered matches a tag with a version that begins the tag, or follows a separator. Anything
+// may end it.
+var numbered = lazyregexp.New(`\A(?:[0-9A-Za-z@._/+-]*?[@._/+-])??[vV]?([0-9][0-9A-Za-z._-]*)\z`)
 
-// versionIn returns the version in a tag: the part from its first digit, else the tag.
-func versionIn(tag string) string { return cmp.Or(firstNumber().FindString(tag), tag) }
+// versionIn returns the version in a tag, else the tag.
+func versionIn(tag string) string {
+	if m := versionTag().FindStringSubmatch(tag); m != nil {
+		return m[2]
+	}
+	if m := numbered().FindStringSubmatch(tag); m != nil {
+		return m[1]
+	}
+	return tag
+}
 
 // releases asks a finder for the release of a tag.
 func releases(ctx context.Context, finder upstream.Finder) func(tag string) (*Release, error) {

@@ -32,7 +32,7 @@ func CheckMovingTag(pattern string) error {
 // it must be a prefix of this one: 5.4 is no tag for 6.0.1. The pattern must have passed
 // CheckMovingTag.
 func ExpandMovingTag(pattern, version string) (string, error) {
-	numbers := VersionNumbers(version)
+	numbers := writtenNumbers(version)
 	tag := pattern
 	for i, placeholder := range []string{"{major}", "{minor}"} {
 		if !strings.Contains(tag, placeholder) {
@@ -47,6 +47,14 @@ func ExpandMovingTag(pattern, version string) (string, error) {
 		return "", fmt.Errorf("tag %s: it looks like a version, but not like version %s", tag, version)
 	}
 	return tag, nil
+}
+
+// writtenNumbers returns the numeric parts at the start of a version as it has them, with
+// leading zeros: 24 and 04 for 24.04.
+func writtenNumbers(version string) []string {
+	numbers := VersionNumbers(version)
+	written := strings.FieldsFunc(version, func(r rune) bool { return r < '0' || r > '9' })
+	return written[:min(len(numbers), len(written))]
 }
 
 // MayMoveTo reports whether a moving tag may point to a release of a version. A tag that

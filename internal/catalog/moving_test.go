@@ -2,6 +2,27 @@ package catalog
 
 import "testing"
 
+func TestMovingTagsHaveTheNumbersOfTheVersion(t *testing.T) {
+	for _, test := range []struct{ pattern, version, want string }{
+		{"{major}", "5.4.1", "5"},
+		{"{major}.{minor}", "5.4.1", "5.4"},
+		{"v{major}.{minor}", "v5.4.1-rc1", "v5.4"},
+		{"{major}.{minor}", "24.04", "24.04"},
+		{"{major}.{minor}", "2024.01.2", "2024.01"},
+		{"{major}.{minor}", "0.10", "0.10"},
+		{"latest", "nightly", "latest"},
+	} {
+		if got, err := ExpandMovingTag(test.pattern, test.version); got != test.want || err != nil {
+			t.Errorf("%s for %s: %q, %v", test.pattern, test.version, got, err)
+		}
+	}
+	for _, version := range []string{"5", "5-rc1", "nightly"} {
+		if got, err := ExpandMovingTag("{major}.{minor}", version); err == nil {
+			t.Errorf("%s has the tag %s", version, got)
+		}
+	}
+}
+
 // Somebody with push access may put an old release under any tag. libre does not accept it
 // under a tag that looks like another version.
 func TestTagsThatLookLikeAnotherVersion(t *testing.T) {

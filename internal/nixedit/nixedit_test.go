@@ -203,6 +203,7 @@ func TestValues(t *testing.T) {
 		bad  []string
 	}{
 		{"version", Version, []string{"1", "1.2.3-rc_1", "v5", strings.Repeat("0", 128), "0123456789abcdef0123456789abcdef01234567"}, append(hostile, "")},
+		{"tag", Tag, []string{"v1.2.3", "@scope/pkg@1.1.0", "server/v1.2.3", "v1.2.3+ds1", strings.Repeat("0", 250)}, append(slices.DeleteFunc(slices.Clone(hostile), func(text string) bool { return text == "1+2" || text == "a/b" }), "", "-x", "/x", "+x", strings.Repeat("0", 251))},
 		{"hash", Hash, []string{"", oldHash, sha512}, append(hostile, "sha256-", "sha256-AAAA", "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=", "md5-", oldHash+"\n", oldHash[:20]+"\n"+oldHash[20:], oldHash+"=", strings.ToUpper(oldHash), "-", oldHash+" "+oldHash)},
 		{"digest", Digest, []string{newDigest}, append(hostile, "", newDigest+"\n", newDigest+"0", strings.ToUpper(newDigest), oldHash)},
 		{"date", Date, []string{"2026-07-09", "2028-02-29"}, append(hostile, "", "2026-7-9", "2026-02-30", "2026-07-09T00:00:00Z", "2026-07-09\n", "26-07-09")},

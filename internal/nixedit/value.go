@@ -22,6 +22,7 @@ func (v Value) String() string { return v.text }
 
 var (
 	version = lazyregexp.New(`\A[0-9A-Za-z._-]+\z`)
+	tag     = lazyregexp.New(`\A[0-9A-Za-z@][0-9A-Za-z._/@+-]*\z`)
 	digest  = lazyregexp.New(`\Asha256:[0-9a-f]{64}\z`)
 	image   = lazyregexp.New(`\A[0-9A-Za-z][0-9A-Za-z._-]*(?:/[0-9A-Za-z][0-9A-Za-z._-]*){1,2}\z`)
 	date    = lazyregexp.New(`\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z`)
@@ -31,7 +32,18 @@ var (
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
 const maxVersion = 128
 
-// Version returns the value of a version, tag or commit.
+// maxTag is the greatest length of a tag of a git repository that libre writes.
+const maxTag = 250
+
+// Tag returns the value of a tag of a git repository, or of a module's version.
+func Tag(text string) (Value, error) {
+	if !tag().MatchString(text) || len(text) > maxTag {
+		return Value{}, fmt.Errorf("tag %s: expected at most %d of 0-9 A-Z a-z . _ / @ + -", quote(text), maxTag)
+	}
+	return Value{text: text, valid: true}, nil
+}
+
+// Version returns the value of a version or commit.
 func Version(text string) (Value, error) {
 	if !version().MatchString(text) || len(text) > maxVersion {
 		return Value{}, fmt.Errorf("version %s: expected at most %d of 0-9 A-Z a-z . _ -", quote(text), maxVersion)
