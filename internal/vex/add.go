@@ -3,7 +3,6 @@ package vex
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -26,6 +25,11 @@ type Entry struct {
 func Add(dir string, app catalog.App, entry Entry, now time.Time) (string, error) {
 	name := FileOf(app.Name)
 	path := filepath.Join(dir, filepath.FromSlash(name))
+	unlock, err := atomicfile.Lock(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	text, err := file.ReadOwn(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
@@ -42,9 +46,6 @@ func Add(dir string, app catalog.App, entry Entry, now time.Time) (string, error
 		err = checkScopes(name, statements, app)
 	}
 	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(filepath.Dir(path)); err != nil {
 		return "", err
 	}
 	return name, atomicfile.Write(path, added, 0o644)

@@ -1,9 +1,11 @@
 package vex
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,4 +133,27 @@ func FuzzAdd(f *testing.F) {
 			t.Errorf("%q became %q:\n%s", notes, all[0].Notes, item)
 		}
 	})
+}
+
+// Several people, or jobs, add statements at once. None is lost.
+func TestAddAtOnceLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "apps/docs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	app := catalog.App{Name: "docs"}
+	const most = 16
+	var group sync.WaitGroup
+	for n := range most {
+		group.Go(func() {
+			values := map[string]string{"vulnerability": fmt.Sprintf("CVE-2026-%d", 1000+n), "status": "fixed", "date": "2026-11-28"}
+			if _, err := Add(dir, app, Entry{Values: values}, today); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if all, err := Load(dir, app, today); err != nil || len(all) != most {
+		t.Errorf("%d of %d statements, %v", len(all), most, err)
+	}
 }

@@ -56,6 +56,11 @@ func remove(content []byte, list List, app, tag string) ([]byte, error) {
 
 // edit changes the file. The result is one that Load reads.
 func edit(dir string, change func([]byte, List) ([]byte, error)) error {
+	unlock, err := atomicfile.Lock(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	path := filepath.Join(dir, File)
 	content, err := file.ReadOwn(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

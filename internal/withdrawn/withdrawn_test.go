@@ -1,9 +1,11 @@
 package withdrawn
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -212,4 +214,21 @@ func FuzzAdd(f *testing.F) {
 			t.Errorf("%q became %q", reason, list.Find("docs", "9-9").Reason)
 		}
 	})
+}
+
+func TestAddAtOnceLosesNothing(t *testing.T) {
+	dir := t.TempDir()
+	const most = 16
+	var group sync.WaitGroup
+	for n := range most {
+		group.Go(func() {
+			if err := Add(dir, Release{"docs", fmt.Sprintf("5.4.%d-1", n), "Broken.", day}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if all, err := Load(dir); err != nil || len(all) != most {
+		t.Errorf("%d of %d releases, %v", len(all), most, err)
+	}
 }
