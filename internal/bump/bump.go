@@ -51,6 +51,7 @@ type Result struct {
 
 	Patch *AddedPatch `json:"patch,omitempty"` // that was added
 
+	rebuild string            // repack or hashes, if no version of upstream is looked for
 	filling bool              // hashes are looked for, whatever the versions are
 	former  map[string]string // values before, of attributes that are no metadata
 
@@ -103,7 +104,7 @@ func (b *Bumper) look(ctx context.Context, evaluation *nix.Evaluation, patterns 
 			apps[name] = app
 		}
 	}
-	outlooks := Find(ctx, b.Upstream, apps, b.Now)
+	outlooks := Find(ctx, b.Upstream, apps, evaluation.Apps, b.Now)
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
@@ -147,20 +148,49 @@ func (b *Bumper) Bump(ctx context.Context, patterns []catalog.Pattern, accept fu
 	if err != nil {
 		return nil, err
 	}
-	return results, b.each(ctx, results, evaluation.Apps, accept, func(c *checkout, result *Result) (edits, step, error) {
+	followed := map[string]*Result{} // what the apps follow, by app
+	for _, result := range results {
+		if outlook := outlooks[result.App]; outlook != nil {
+			followed[result.App] = resultOf(results, outlook.Follow)
+		}
+	}
+	return results, b.each(ctx, afterFollowed(results, followed), evaluation.Apps, accept, func(c *checkout, result *Result) (edits, step, error) {
+		if other := followed[result.App]; other != nil && other.Err != nil {
+			return nil, step{}, fmt.Errorf("update.follow: the update of %s failed", other.App)
+		}
 		return b.update(ctx, c, result, outlooks[result.App])
 	})
 }
 
+// resultOf returns the result of an app, nil if there is none.
+func resultOf(results []*Result, app string) *Result {
+	at := slices.IndexFunc(results, func(r *Result) bool { return r.App == app })
+	if at < 0 {
+		return nil
+	}
+	return results[at]
+}
+
+// afterFollowed orders results so that each comes after the one that it follows.
+func afterFollowed(results []*Result, followed map[string]*Result) []*Result {
+	depth := func(r *Result) (steps int) {
+		for next := followed[r.App]; next != nil && steps < len(results); next = followed[next.App] {
+			steps++
+		}
+		return steps
+	}
+	return slices.SortedStableFunc(slices.Values(results), func(a, b *Result) int { return depth(a) - depth(b) })
+}
+
 // Repack increases the package version of the selected apps, for a rebuild.
 func (b *Bumper) Repack(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error)) ([]*Result, error) {
-	return b.raisePackageVersions(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return c.repack(app) })
+	return b.raisePackageVersions(ctx, "repack", patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return c.repack(app) })
 }
 
 // Rehash finds the dependent hashes of the selected apps again by building, since an
 // updated input may change them, and increases the package version.
 func (b *Bumper) Rehash(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error)) ([]*Result, error) {
-	return b.raisePackageVersions(ctx, patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return b.rehash(ctx, c, app) })
+	return b.raisePackageVersions(ctx, "hashes", patterns, accept, func(c *checkout, app catalog.App) (edits, step, error) { return b.rehash(ctx, c, app) })
 }
 
 // selected evaluates the catalogue, and returns the names of the selected apps, too.
@@ -174,7 +204,7 @@ func (b *Bumper) selected(ctx context.Context, patterns []catalog.Pattern) (*nix
 }
 
 // raisePackageVersions increases the package version of the selected apps.
-func (b *Bumper) raisePackageVersions(ctx context.Context, patterns []catalog.Pattern, accept func(*Result) (bool, error),
+func (b *Bumper) raisePackageVersions(ctx context.Context, rebuild string, patterns []catalog.Pattern, accept func(*Result) (bool, error),
 	edit func(*checkout, catalog.App) (edits, step, error)) ([]*Result, error) {
 	evaluation, names, err := b.selected(ctx, patterns)
 	if err != nil {
@@ -184,7 +214,7 @@ func (b *Bumper) raisePackageVersions(ctx context.Context, patterns []catalog.Pa
 	for _, name := range names {
 		app := evaluation.Apps[name]
 		results = append(results, &Result{
-			App: name, Err: evaluation.Failures[name],
+			App: name, Err: evaluation.Failures[name], rebuild: rebuild,
 			From: Version{app.Version, app.PackageVersion}, To: Version{app.Version, app.PackageVersion + 1},
 		})
 	}

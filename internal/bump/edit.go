@@ -77,7 +77,7 @@ func (c *checkout) edits(app catalog.App, to step) (edits, error) {
 			return nil, err
 		}
 		if literal {
-			value, err := nixedit.Version(to.tag)
+			value, err := nixedit.Tag(to.tag)
 			if err := set(attribute, value, err); err != nil {
 				return nil, err
 			}

@@ -20,16 +20,16 @@ type Candidates struct {
 	Decision *Decision       // nil if there is an error
 	Finder   upstream.Finder // nil if there is nothing to find
 	MovedTo  string          // the URL that upstream's repository moved to; "" if it did not
+	Follow   string          // the app whose version this one follows; "" for none
 	Err      error
 }
 
 // finders is how many upstreams are asked at the same time.
 const finders = 16
 
-// Find decides for each app. An app that follows another one is decided after it; a
-// followed app that is not among them stays as it is. An app's error does not affect other
-// apps.
-func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.App, now time.Time) map[string]*Candidates {
+// Find decides for each app. An app that follows another one is decided after it; a followed
+// app that is only among all stays as it is. An app's error does not affect other apps.
+func Find(ctx context.Context, client *upstream.Client, apps, all map[string]catalog.App, now time.Time) map[string]*Candidates {
 	outlooks := map[string]*Candidates{}
 	rules := map[string]*Rule{}
 	var sources []upstream.Source
@@ -39,6 +39,7 @@ func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.
 		if rules[name], outlook.Err = ParseRule(app.Update); outlook.Err != nil {
 			continue
 		}
+		outlook.Follow = rules[name].Follow
 		if app.Source != nil {
 			sources = append(sources, sourceOf(app.Source))
 		}
@@ -48,6 +49,9 @@ func Find(ctx context.Context, client *upstream.Client, apps map[string]catalog.
 
 	var mu sync.Mutex
 	decided := map[string]string{} // versions
+	for name, app := range all {
+		decided[name] = app.Version
+	}
 	find := func(names []string) {
 		var group errgroup.Group
 		group.SetLimit(finders)

@@ -54,10 +54,14 @@ func (r *Result) report(notes string) propose.AppReport {
 	return report
 }
 
-// ProposalName is the name of an app's commit or pull request: the app's. A patch has one of
-// its own, which updates of the app neither replace nor close: docs-CVE-2026-1234.
+// ProposalName is the name of an app's commit or pull request: the app's. A patch and a rebuild
+// have one of their own, which updates of the app neither replace nor close:
+// docs-CVE-2026-1234, docs-repack, docs-hashes.
 func (r *Result) ProposalName() string {
-	if r.Patch == nil {
+	switch {
+	case r.rebuild != "":
+		return r.App + "-" + r.rebuild
+	case r.Patch == nil:
 		return r.App
 	}
 	return r.App + "-" + strings.TrimSuffix(path.Base(r.Patch.File), ".patch")
@@ -144,12 +148,12 @@ func (i *Inputs) Proposal() *propose.Proposal {
 	return p
 }
 
-// Settled returns the apps without anything to propose, with their versions.
+// Settled returns the names of proposals that are not needed, with the versions of their apps.
 func Settled(results []*Result) map[string]string {
 	settled := map[string]string{}
 	for _, r := range results {
 		if r.Err == nil && !r.Outdated() {
-			settled[r.App] = r.From.String()
+			settled[r.ProposalName()] = r.From.String()
 		}
 	}
 	return settled

@@ -78,6 +78,8 @@ All of them raise the package version of the apps that change.
 pull request for each app, from the branch libre/APP of origin. libre updates
 it when a newer version comes or the base branch moves, closes it when nothing
 is left to do, and does not open it again for a version that somebody closed.
+Those of --repack and --hashes-only come from libre/APP-repack and
+libre/APP-hashes, and a new version does not close them.
 --group makes one pull request for all apps. With --build, a pull request has
 the comparison of libre diff with the newest published release. Tokens are
 GH_TOKEN or GITHUB_TOKEN, FORGEJO_TOKEN with FORGEJO_SERVER_URL, GITLAB_TOKEN

@@ -61,7 +61,11 @@ func (w *bumpWriter) result(ctx context.Context, result *bump.Result) (keep bool
 		w.grouped = append(w.grouped, result)
 		return true, nil
 	}
-	proposal, err := w.proposal(ctx, result.ProposalName(), []*bump.Result{result})
+	name := result.App
+	if w.options.pr {
+		name = result.ProposalName()
+	}
+	proposal, err := w.proposal(ctx, name, []*bump.Result{result})
 	if err != nil {
 		return false, err
 	}

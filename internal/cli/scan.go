@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,6 +99,12 @@ func (o *scanOptions) check() (failOn scan.Severity, err error) {
 	}
 	if o.issues && (!o.published || o.external) {
 		return "", usageError{errors.New("--issues needs --published, and libre's own scanner")}
+	}
+	if part := slices.IndexFunc(o.images.selection, func(word string) bool { return strings.Contains(word, "/") }); o.issues && part >= 0 {
+		return "", usageError{fmt.Errorf("--issues is for whole apps, not %s: an issue has all findings of an app", o.images.selection[part])}
+	}
+	if o.issues && o.onlyFixable {
+		return "", usageError{errors.New("--issues and --only-fixable: give one of them, because an issue has all findings of an app")}
 	}
 	if o.failOn != "" {
 		if failOn, err = scan.ParseSeverity(o.failOn); err != nil {

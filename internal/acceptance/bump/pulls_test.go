@@ -69,6 +69,13 @@ func TestPullRequestsAreOpenedUpdatedAndClosed(t *testing.T) {
 			if pulls = home.Pulls(); pulls[0].State != "closed" || !strings.Contains(closed.stdout, "up to date") {
 				t.Errorf("after the merge: %+v\n%s", pulls, closed.stderr)
 			}
+			// A rebuild has a pull request of its own, which is not needless because there is no
+			// new version.
+			c.run(t, 0, "bump", "--repack", "notes", "--pr")
+			c.run(t, 0, "bump", "--all", "--pr")
+			if pulls = home.Pulls(); len(pulls) != 2 || pulls[1].Head != "libre/notes-repack" || pulls[1].State != "open" {
+				t.Errorf("a rebuild: %+v", pulls)
+			}
 			for _, o := range []outcome{opened, closed} {
 				if strings.Contains(o.stdout+o.stderr, "t0ken") {
 					t.Error("the token was printed")
