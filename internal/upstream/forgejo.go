@@ -77,6 +77,11 @@ func (f *forgejoRepository) listReleases(ctx context.Context, number int) ([]Rel
 	if err != nil {
 		return nil, false, err
 	}
+	if status := response.StatusCode; status == http.StatusNotFound || status == http.StatusForbidden {
+		if none, err := f.hasNoReleases(ctx); none || err != nil {
+			return nil, false, err
+		}
+	}
 	if response.StatusCode != http.StatusOK {
 		return nil, false, f.client.refusal(f.api, response.StatusCode, "")
 	}
@@ -85,6 +90,19 @@ func (f *forgejoRepository) listReleases(ctx context.Context, number int) ([]Rel
 		found[i] = release.release()
 	}
 	return found, hasNext(response), nil
+}
+
+// hasNoReleases reports whether the project has switched releases off: it has tags only. Then
+// the list of releases is answered as if there were no such repository.
+func (f *forgejoRepository) hasNoReleases(ctx context.Context) (bool, error) {
+	var repository struct {
+		HasReleases *bool `json:"has_releases"`
+	}
+	response, err := f.client.readAPI(ctx, f.api, f.api.String(), &repository)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return false, err
+	}
+	return repository.HasReleases != nil && !*repository.HasReleases, nil
 }
 
 func (f *forgejoRepository) releaseByTag(ctx context.Context, tag string) (*Release, error) {

@@ -147,3 +147,20 @@ func TestForgejoReleases(t *testing.T) {
 		t.Error("release of a repository that is gone")
 	}
 }
+
+// A project on Forgejo may have switched releases off, and only tag.
+func TestForgejoWithoutReleases(t *testing.T) {
+	forge := forgetest.Forgejo(t)
+	repo := forge.AddRepo("o/r")
+	commit := repo.Commit(map[string]string{"a": "b"})
+	repo.Tag("v1", commit)
+	repo.SwitchReleasesOff()
+	c, _ := newClient(t, t.TempDir(), forge.Environment())
+	finder := open(t, c, Source{Kind: "git", Location: repo.CloneURL(), Forge: "forgejo"})
+	if got := tagsOf(t, finder); !slices.Equal(got, []Tag{{"v1", commit}}) {
+		t.Errorf("tags %v", got)
+	}
+	if got := release(t, finder, "v1"); got != nil {
+		t.Errorf("release %+v", got)
+	}
+}

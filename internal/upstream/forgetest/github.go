@@ -42,8 +42,8 @@ func (f *Forge) getRepo(v visit, _ http.ResponseWriter, _ *http.Request) (int, a
 	return http.StatusOK, map[string]any{
 		"id": v.repo.id, "name": name, "full_name": v.repo.name, "private": v.repo.private,
 		"owner": map[string]any{"login": owner}, "html_url": f.page(v.repo, ""), "clone_url": v.repo.CloneURL(),
-		"default_branch": "main",
-		"permissions":    map[string]any{"admin": false, "push": v.mayPush, "pull": true},
+		"default_branch": "main", "has_releases": !v.repo.tagsOnly,
+		"permissions": map[string]any{"admin": false, "push": v.mayPush, "pull": true},
 	}
 }
 
@@ -58,6 +58,9 @@ func (v visit) visible() []Release {
 func (f *Forge) listReleases(v visit, w http.ResponseWriter, r *http.Request) (int, any) {
 	sizeName, usual, most := "per_page", 30, 100
 	if f.kind == forgejo {
+		if v.repo.tagsOnly {
+			return http.StatusNotFound, "Not Found"
+		}
 		sizeName, usual, most = "limit", 30, 50
 		w.Header().Set("X-Total-Count", strconv.Itoa(len(v.visible())))
 	}

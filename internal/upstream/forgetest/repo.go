@@ -25,6 +25,7 @@ type Repo struct {
 	private  bool
 	listed   []Tag
 	releases []Release
+	tagsOnly bool // releases are switched off
 	pulls    []*Pull
 	labels   []string // Forgejo's numbers are the index + 1
 	commits  int
@@ -120,6 +121,13 @@ func (r *Repo) SetPrivate() {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
 	r.private = true
+}
+
+// SwitchReleasesOff makes it a repository with tags only, as the settings of Forgejo can.
+func (r *Repo) SwitchReleasesOff() {
+	r.f.mu.Lock()
+	defer r.f.mu.Unlock()
+	r.tagsOnly = true
 }
 
 // AddRelease publishes a release or saves a draft.
