@@ -34,7 +34,7 @@ buildGoModule {
       let top = builtins.head (builtins.match "([^/]+).*" (builtins.substring (builtins.stringLength (toString ./..) + 1) (-1) path));
       in builtins.elem top [ "cmd" "internal" "man" "nix" "go.mod" "go.sum" ];
   };
-  vendorHash = "sha256-2fNv1DicqmSMzzE1/DkZ9FFi7QJ8EFIB+pnwnIGS9nI=";
+  vendorHash = "sha256-6HUxVZ0ZMJ5AuMJeSqNl8wMSJ6x/szH1yzEABCz6PSM=";
   subPackages = [ "cmd/libre" "cmd/libre-inspect" ];
   env.CGO_ENABLED = "0";
   doCheck = false;

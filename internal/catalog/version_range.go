@@ -30,9 +30,12 @@ func ParseRange(text string) (Range, error) {
 }
 
 // Has reports whether a version is in the range.
-func (r Range) Has(version string) bool {
+func (r Range) Has(version string) bool { return r.HasBy(CompareVersions, version) }
+
+// HasBy does what Has does for versions with another order.
+func (r Range) HasBy(compare func(version, bound string) int, version string) bool {
 	for _, c := range r.comparisons {
-		order := CompareVersions(version, c.version)
+		order := compare(version, c.version)
 		var is bool
 		switch c.operator {
 		case "<":

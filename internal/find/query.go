@@ -118,7 +118,7 @@ func (q *Query) Selects(c *sbom.Component) bool {
 func (q *Query) selectsPURL(text string) bool {
 	purl, err := packageurl.FromString(text)
 	return err == nil && purl.Type == q.purl.Type && purl.Namespace == q.purl.Namespace &&
-		purl.Name == q.purl.Name && q.version.Has(purl.Version)
+		purl.Name == q.purl.Name && q.version.HasBy(comparison(purl.Type), purl.Version)
 }
 
 // patchesFor names the patches of a component that fix a vulnerability.
