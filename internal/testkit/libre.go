@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/libresh/libre/internal/atomicfile"
 	nixcode "github.com/libresh/libre/nix"
 )
 
@@ -29,17 +30,27 @@ func (l *Libre) Run(m *testing.M) int {
 	}
 	defer os.RemoveAll(l.Dir)
 	defer l.removeRunRoots()
-	if err := l.prepare(); err != nil {
+	user, err := os.UserCacheDir()
+	shared := filepath.Join(user, "libre-test", "sources")
+	if err == nil {
+		err = l.prepare(shared)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := copyNotes(l.notes(), shared); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // prepare builds the program and makes a new cache. The cache shares with other runs only the
 // notes on which files of this machine are in the Nix store, because copying the Go toolchain
 // there takes half a minute.
-func (l *Libre) prepare() error {
+func (l *Libre) prepare(shared string) error {
 	for _, dir := range []string{filepath.Join(l.CacheHome(), "libre"), l.tempDir()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
@@ -48,15 +59,31 @@ func (l *Libre) prepare() error {
 	if err := copyPrograms(filepath.Dir(l.Program())); err != nil {
 		return err
 	}
-	user, err := os.UserCacheDir()
+	return copyNotes(shared, l.notes())
+}
+
+// notes is the folder with the notes of this run. It is no link to that of all runs, because
+// libre writes into no link.
+func (l *Libre) notes() string { return filepath.Join(l.CacheHome(), "libre", "sources") }
+
+func copyNotes(from, to string) error {
+	names, err := filepath.Glob(filepath.Join(from, "*.json"))
 	if err != nil {
 		return err
 	}
-	notes := filepath.Join(user, "libre", "sources")
-	if err := os.MkdirAll(notes, 0o755); err != nil {
+	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
-	return os.Symlink(notes, filepath.Join(l.CacheHome(), "libre", "sources"))
+	for _, name := range names {
+		content, err := os.ReadFile(name)
+		if err == nil {
+			err = atomicfile.Write(filepath.Join(to, filepath.Base(name)), content, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Program returns the path of libre.
