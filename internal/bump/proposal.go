@@ -54,7 +54,7 @@ func (r *Result) report(notes string) propose.AppReport {
 	return report
 }
 
-// ProposalName is the name of an app's commit or pull request: the app's. A patch and a rebuild
+// ProposalName is the name of an app's pull request: the app's. A patch and a rebuild
 // have one of their own, which updates of the app neither replace nor close:
 // docs-CVE-2026-1234, docs-repack, docs-hashes.
 func (r *Result) ProposalName() string {

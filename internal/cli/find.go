@@ -15,6 +15,7 @@ import (
 	"github.com/libresh/libre/internal/catalog"
 	"github.com/libresh/libre/internal/find"
 	"github.com/libresh/libre/internal/nix"
+	"github.com/libresh/libre/internal/patch"
 	"github.com/libresh/libre/internal/registry"
 	"github.com/libresh/libre/internal/release/build"
 	"github.com/libresh/libre/internal/release/state"
@@ -265,7 +266,7 @@ func (f *finder) search(ctx context.Context, query find.Query, o findOptions) er
 		return err
 	}
 	if query.Vulnerability != "" {
-		f.answer(ctx, query.Vulnerability, matches, o.database)
+		f.answer(ctx, patch.Normal(query.Vulnerability), matches, o.database)
 	}
 	if err := f.print(matches, query.Vulnerability != "", o.json); err != nil {
 		return err

@@ -99,11 +99,6 @@ func TestQueriesSelectComponents(t *testing.T) {
 			t.Errorf("%s selects %q, want %q", test.query, got, test.want)
 		}
 	}
-	for _, text := range []string{"ghsa-abcd-efgh-ijkl", "GHSA-ABCD-EFGH-IJKL"} {
-		if query, err := ParseQuery(text); err != nil || query.Vulnerability != "GHSA-abcd-efgh-ijkl" {
-			t.Errorf("%s is the vulnerability %q, %v", text, query.Vulnerability, err)
-		}
-	}
 	for id, want := range map[string][]string{
 		"AGPL-3.0-only": {"PyYAML"}, "agpl-3.0-only": {"PyYAML"}, "AGPL-3.0": nil,
 		"Apache-2.0": {"openssl"}, "GPL-2.0-only": {"PyYAML"}, "GPL-2.0-only WITH Classpath-exception-2.0": {"PyYAML"},

@@ -40,9 +40,6 @@ func ParseQuery(text string) (Query, error) {
 		return Query{}, fmt.Errorf("cannot find %q: give a name, a package URL or the ID of a vulnerability", text)
 	case vulnerabilityID().MatchString(text):
 		id := strings.ToUpper(text)
-		if rest, isGitHub := strings.CutPrefix(id, "GHSA-"); isGitHub {
-			id = "GHSA-" + strings.ToLower(rest)
-		}
 		return Query{Vulnerability: id, literal: strings.ToLower(id)}, nil
 	case strings.HasPrefix(text, "pkg:"):
 		return parsePURL(text)

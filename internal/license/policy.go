@@ -102,7 +102,11 @@ func matchesAny(patterns []string, id string) bool {
 
 // covers reports whether a pattern is of a license, by any of its names.
 func covers(pattern, id string) bool {
-	return matches(pattern, id) || matches(current(pattern), current(id))
+	if matches(pattern, id) {
+		return true
+	}
+	now, named := current(pattern), current(id)
+	return (now != pattern || named != id) && matches(now, named)
 }
 
 // matches compares without regard to case, as SPDX identifiers are.

@@ -34,7 +34,7 @@ func ParseIDs(given []string) ([]string, error) {
 	var ids []string
 	for _, id := range given {
 		id = strings.TrimSpace(id)
-		likely := normal(id)
+		likely := Normal(id)
 		switch {
 		case !isID(id) && likely != id && isID(likely):
 			return nil, fmt.Errorf("vulnerability %q: expected an ID like CVE-2026-1234; did you mean %s?", text.Name(id), likely)
@@ -56,8 +56,8 @@ func isID(id string) bool {
 	return anyID().MatchString(id) && len(id) <= mostID && (form == nil || form().MatchString(id))
 }
 
-// normal returns an ID of a known database in the case that the database uses.
-func normal(id string) string {
+// Normal returns an ID of a known database in the case that the database uses.
+func Normal(id string) string {
 	prefix, rest, _ := strings.Cut(id, "-")
 	prefix = strings.ToUpper(prefix)
 	if databases[prefix] == nil {
@@ -71,7 +71,7 @@ func mentioned(content []byte) []string {
 	const most = 20
 	var ids []string
 	for _, found := range mentionsID().FindAll(content, -1) {
-		if id := normal(string(found)); !slices.Contains(ids, id) && len(ids) < most {
+		if id := Normal(string(found)); !slices.Contains(ids, id) && len(ids) < most {
 			ids = append(ids, id)
 		}
 	}

@@ -77,6 +77,8 @@ func explain(doing, registry string, err error) error {
 		if text := refusalText(failure); text != "" {
 			answer.Err = fmt.Errorf("%w (%s)", ErrNotFound, text)
 		}
+	case isRefusal(err):
+		answer.Kind = fault.Refused
 	}
 	return answer
 }

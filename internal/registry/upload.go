@@ -49,15 +49,10 @@ func (c *Client) CheckPush(ctx context.Context, ref catalog.Ref) error {
 		}
 		return err
 	})
-	if err == nil {
-		return nil
+	if err != nil {
+		return explainPush("checking push access to "+tag.Context().Name(), tag.RegistryStr(), err)
 	}
-	explained := explainPush("checking push access to "+tag.Context().Name(), tag.RegistryStr(), err)
-	var answer *fault.Fault
-	if errors.As(explained, &answer) && answer.Kind == fault.Other && isRefusal(err) {
-		answer.Kind = fault.Refused
-	}
-	return explained
+	return nil
 }
 
 // pendingUpload is an upload without a blob.

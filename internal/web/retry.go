@@ -146,8 +146,18 @@ func Temporary(err error) bool {
 	return !errors.As(err, new(*spentError)) && Broken(err)
 }
 
-// Broken reports whether a connection broke before the whole answer was there.
-func Broken(err error) bool { return temporary(nil, err) }
+// Broken reports whether a connection broke, or was silent, before the whole answer was there.
+func Broken(err error) bool {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return false // TCP and the resolver have repeated it already: the network is down
+	}
+	var network net.Error
+	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
+		(isReset(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+			errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+			errors.As(err, &network) && network.Timeout())
+}
 
 // quotaOf returns the rate limit that a request counts against. GitHub has one for GraphQL and
 // one for the rest, each with and without a token.
@@ -238,15 +248,7 @@ func temporary(response *http.Response, err error) bool {
 	if err == nil {
 		return slices.Contains(RetriedCodes, response.StatusCode)
 	}
-	var dial *net.OpError
-	if errors.As(err, &dial) && dial.Op == "dial" {
-		return false // TCP and the resolver have repeated it already: the network is down
-	}
-	var network net.Error
-	return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) &&
-		(isReset(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-			errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-			errors.As(err, &network) && network.Timeout())
+	return Broken(err)
 }
 
 // isReset reports whether a server ended a request over HTTP/2, where one connection has many.

@@ -116,10 +116,14 @@ func TestFindAnswersAboutAVulnerability(t *testing.T) {
 	if none := find("CVE-2026-1003", 0, "--db", db); none.stdout != "" {
 		t.Errorf("what is fixed is found:\n%s", none.stdout)
 	}
-	c.file(t, "apps/packages/vex.yaml", "statements:\n- {vulnerability: CVE-2026-1001, status: not_affected, justification: inline_mitigations_already_exist, date: 2026-11-01, package: \"pkg:npm/left\"}\n")
+	c.file(t, "apps/packages/vex.yaml", "statements:\n- {vulnerability: CVE-2026-1001, status: not_affected, justification: inline_mitigations_already_exist, date: 2026-11-01, package: \"pkg:npm/left\"}\n"+
+		"- {vulnerability: GHSA-2222-3333-4444, status: not_affected, justification: inline_mitigations_already_exist, date: 2026-11-01, package: \"pkg:npm/left\"}\n")
 	c.run("push", "packages/web/default", "--to", reg.prefix()).want(t, 0)
 	const says = "\tnot_affected (inline_mitigations_already_exist)\n"
 	if settled := find("GHSA-left-left-left", 0, "--db", db); strings.Count(settled.stdout, says) != 2 {
+		t.Errorf("got\n%s", settled.stdout)
+	}
+	if settled := find("ghsa-2222-3333-4444", 0, "--db", db); strings.Count(settled.stdout, says) != 2 { // not in the database
 		t.Errorf("got\n%s", settled.stdout)
 	}
 	unknown := find("CVE-2026-1001", 1, "--db", filepath.Join(c.dir, "nothing"))

@@ -122,7 +122,10 @@ func dialer(u *url.URL) (dial func(context.Context, string) (net.Conn, error), a
 	}
 	return func(ctx context.Context, address string) (net.Conn, error) {
 		conn, err := pod.ContextDialer(ctx, address)
-		return &kubectlConn{conn}, err
+		if err != nil {
+			return nil, err
+		}
+		return &kubectlConn{conn}, nil
 	}, "localhost", nil
 }
 

@@ -194,13 +194,14 @@ func (p *Publisher) recorded(releases []*releasePush) map[string]name.Digest {
 // each one at all if the first is refused: the registry may be read-only. A refused repository
 // fails its release; a refused login ends the run.
 func (p *Publisher) checkPush(ctx context.Context, releases []*releasePush, wanted []*imagePush) error {
-	err := p.registry().CheckPush(ctx, wanted[0].target.Ref)
-	if fault.Is(err, fault.Credentials) {
-		return err
+	first := p.registry().CheckPush(ctx, wanted[0].target.Ref)
+	if fault.Is(first, fault.Credentials) {
+		return first
 	}
+	isReadOnly := fault.Is(first, fault.Refused)
 	refused := make([]error, len(releases))
 	state.InParallel(state.Readers, releases, func(n int, r *releasePush) {
-		if !r.isFirst && !fault.Is(err, fault.Refused) || !slices.ContainsFunc(r.images, func(image *imagePush) bool { return slices.Contains(wanted, image) }) {
+		if !r.isFirst && !isReadOnly || !slices.ContainsFunc(r.images, func(image *imagePush) bool { return slices.Contains(wanted, image) }) {
 			return
 		}
 		names := []catalog.Ref{r.rel.Ref()}
